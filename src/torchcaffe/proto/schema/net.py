@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torchcaffe.proto.message import (
     Enum,
     Message,
@@ -65,7 +67,9 @@ from torchcaffe.proto.schema.layers import (
     TransformationParameter,
     WindowDataParameter,
 )
-from torchcaffe.proto.schema.legacy import V1LayerParameter
+
+if TYPE_CHECKING:
+    from torchcaffe.proto.schema.legacy import V1LayerParameter
 
 PHASE = Enum("Phase", TRAIN=0, TEST=1)
 
