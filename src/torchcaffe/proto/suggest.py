@@ -1,0 +1,46 @@
+"""What a misspelt name was probably meant to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from torchcaffe.proto.message import MESSAGES, Message
+
+_SUFFIX = "_param"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``. Did you mean "..."?``, or nothing if no known name is close."""
+    names = {other.lower(): other for other in known}
+    for close in get_close_matches(name.lower(), names, n=1, cutoff=0.7):
+        return f'. Did you mean "{names[close]}"?'
+    return ""
+
+
+def unknown_field(name: str, message_class: type[Message]) -> str:
+    """The words for a field that the message does not have."""
+    words = f'unknown field "{name[:80]}" in {message_class.__name__}'
+    return words + (_spelling(name, message_class) or _elsewhere(name, message_class) or ".")
+
+
+def _spelling(name: str, message_class: type[Message]) -> str:
+    if not name.endswith(_SUFFIX):
+        return did_you_mean(name, message_class.fields)
+    # The ending that all of them share must not make any two of them look alike.
+    stems = [
+        known.removesuffix(_SUFFIX) for known in message_class.fields if known.endswith(_SUFFIX)
+    ]
+    return did_you_mean(name.removesuffix(_SUFFIX), stems).replace('"?', f'{_SUFFIX}"?')
+
+
+def _elsewhere(name: str, message_class: type[Message]) -> str:
+    """Where the field belongs, if it is one of a sub-message of this message."""
+    homes = [
+        field.name
+        for field in message_class.fields.values()
+        if field.kind == "message" and field.of in MESSAGES and name in field.message.fields
+    ]
+    if not 1 <= len(homes) <= 3:
+        return ""
+    return f'; "{name}" belongs inside {" or ".join(homes)}.'
