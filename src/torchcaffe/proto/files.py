@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from torchcaffe.errors import ParseError
+from torchcaffe.errors import InputError, ParseError
 
 HEAD = 4096
 """How much of a file ``recognise`` wants to see."""
 
 _SIGNATURES = (
-    (b"\x89HDF\r\n\x1a\n", "an HDF5 file; Caffe's HDF5 weights are named .caffemodel.h5"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file (Caffe names its HDF5 weights .caffemodel.h5)"),
     (b"PK\x03\x04", "a zip archive, as torch.save writes (.pth, .pt) and numpy's savez (.npz)"),
     (b"PK\x05\x06", "an empty zip archive"),
     (b"\x80\x02", "a Python pickle, as old versions of torch.save write (.pth)"),
@@ -19,18 +23,18 @@ _SIGNATURES = (
     (b"\x80\x04", "a Python pickle"),
     (b"\x80\x05", "a Python pickle"),
     (b"\x93NUMPY", "a numpy array (.npy)"),
-    (b"version https://git-lfs", 'a git-lfs pointer; run "git lfs pull" to get the file itself'),
-    (b"\x1f\x8b", "compressed with gzip; decompress it first"),
-    (b"BZh", "compressed with bzip2; decompress it first"),
-    (b"\xfd7zXZ\x00", "compressed with xz; decompress it first"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; decompress it first"),
+    (b"version https://git-lfs", 'a git-lfs pointer (run "git lfs pull" to get the file itself)'),
+    (b"\x1f\x8b", "compressed with gzip (decompress it first)"),
+    (b"BZh", "compressed with bzip2 (decompress it first)"),
+    (b"\xfd7zXZ\x00", "compressed with xz (decompress it first)"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive (decompress it first)"),
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
-    (b"<!DOCTYPE", "a web page, perhaps an error page saved by a download"),
-    (b"<!doctype", "a web page, perhaps an error page saved by a download"),
-    (b"<html", "a web page, perhaps an error page saved by a download"),
+    (b"<!DOCTYPE", "a web page (perhaps a failed download)"),
+    (b"<!doctype", "a web page (perhaps a failed download)"),
+    (b"<html", "a web page (perhaps a failed download)"),
     (b'{"', "JSON"),
-    (b"ustar", "a tar archive; unpack it first"),
+    (b"ustar", "a tar archive (unpack it first)"),
 )
 _FIELD = re.compile(rb"(?:^|\n)[ \t]*[a-z_]+[ \t\r\n]*(?::|\{)")
 
@@ -75,3 +79,23 @@ def _is_binary_message(head: bytes) -> bool:
 
 def _is_text(head: bytes) -> bool:
     return not _is_binary_message(head) and b"\0" not in head and _FIELD.search(head) is not None
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write that takes the place of ``path`` when the block ends without an error.
+
+    Until then it lies beside ``path`` under another name, so that no half-written file is ever
+    seen under its own. Raises InputError if it cannot be written.
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(target)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"{path} cannot be written ({reason}).") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -149,6 +149,8 @@ class Message:
 
     fields: ClassVar[dict[str, Field]] = {}
     numbers: ClassVar[dict[int, Field]] = {}
+    demanding: ClassVar[bool] = False
+    """Whether a field is required."""
 
     def __init__(self, **values: Any) -> None:
         self._values: dict[str, Any] = {}
@@ -175,6 +177,7 @@ class Message:
         field.name, field.owner = name, cls.__name__
         cls.fields[name] = field
         cls.numbers[field.number] = field
+        cls.demanding = cls.demanding or field.required
         cls.fields = dict(sorted(cls.fields.items(), key=lambda item: item[1].number))
 
     @classmethod

@@ -8,6 +8,10 @@ from difflib import get_close_matches
 from torchcaffe.proto.message import MESSAGES, Message
 
 _SUFFIX = "_param"
+_FILES = (
+    ("NetParameter", "SolverParameter", "a solver"),
+    ("SolverParameter", "NetParameter", "a net"),
+)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -21,7 +25,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def unknown_field(name: str, message_class: type[Message]) -> str:
     """The words for a field that the message does not have."""
     words = f'unknown field "{name[:80]}" in {message_class.__name__}'
-    return words + (_spelling(name, message_class) or _elsewhere(name, message_class) or ".")
+    return words + (_elsewhere(name, message_class) or _spelling(name, message_class))
 
 
 def _spelling(name: str, message_class: type[Message]) -> str:
@@ -35,11 +39,14 @@ def _spelling(name: str, message_class: type[Message]) -> str:
 
 
 def _elsewhere(name: str, message_class: type[Message]) -> str:
-    """Where the field belongs, if it is one of a sub-message of this message."""
+    """Where the field belongs, if it is one of another file or of a sub-message."""
+    for mine, other, what in _FILES:
+        if message_class.__name__ == mine and name in MESSAGES[other].fields:
+            return f"; it is a field of {what}, is this the right file?"
     homes = [
         field.name
         for field in message_class.fields.values()
-        if field.kind == "message" and field.of in MESSAGES and name in field.message.fields
+        if field.kind == "message" and name in field.message.fields
     ]
     if not 1 <= len(homes) <= 3:
         return ""

@@ -59,21 +59,26 @@ class _Parser:
         tokens = self.tokens
         while not (tokens.take(closing) if closing else tokens.kind == "end"):
             if tokens.kind != "name":
-                wanted = f'a field name or "{closing}"' if closing else "a field name"
-                raise tokens.error(
-                    f"expected {wanted} in {type(target).__name__}, got {tokens.shown()}"
-                )
+                raise self.no_field(target, closing)
             self.field(target, depth)
             if not tokens.take(";"):
                 tokens.take(",")
         self.finish(target)
+
+    def no_field(self, target: Message, closing: str) -> ParseError:
+        """The error for a token that cannot begin a field of ``target``."""
+        wanted = f'a field name or "{closing}"' if closing else "a field name"
+        words = f"expected {wanted} in {type(target).__name__}, got {self.tokens.shown()}"
+        if self.tokens.kind == "end" and target.location:
+            words += f"; it begins at line {target.location.line}"
+        return self.tokens.error(words)
 
     def finish(self, target: Message) -> None:
         """Check that required fields are there, and make arrays of lists of numbers."""
         for field in target.fields.values():
             if field.required and not target.has(field.name):
                 raise ParseError(
-                    f'{target.location}: {field.owner} lacks its required field "{field.name}"'
+                    f'{target.location}: {field.owner} lacks its required field "{field.name}".'
                 )
             if field.array and field.name in target._values:
                 target._values[field.name] = np.array(target._values[field.name], field.dtype)
@@ -213,7 +218,7 @@ class _Parser:
             hint = did_you_mean(tokens.text, field.enum.numbers)
             raise tokens.error(
                 f"{field.owner}.{field.name} takes one of {', '.join(field.enum.numbers)}; "
-                f'got "{sign}{tokens.text[:40]}"{hint or "."}',
+                f'got "{sign}{tokens.text[:40]}"{hint}',
                 start,
             )
         tokens.next()

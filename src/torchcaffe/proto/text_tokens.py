@@ -63,7 +63,8 @@ class Tokens:
 
     def error(self, words: str, offset: int | None = None) -> ParseError:
         """A ParseError at ``offset``, or at the current token."""
-        return ParseError(f"{self.location(offset)}: {words}")
+        stop = "" if words.endswith((".", "?")) else "."
+        return ParseError(f"{self.location(offset)}: {words}{stop}")
 
     def shown(self) -> str:
         """The current token as an error message shows it."""

@@ -61,8 +61,8 @@ def upgrade_net(
         net = upgrade_v1(net, upgrade)
     if net.input:
         _inputs_to_layer(net, upgrade)
-    for layer in net.layer:
-        _freeze_statistics(layer)
+    for current in net.layer:
+        _freeze_statistics(current)
     return net
 
 

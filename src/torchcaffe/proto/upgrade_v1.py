@@ -70,7 +70,7 @@ def upgrade_v1(net: NetParameter, upgrade: Upgrade) -> NetParameter:
 
 def _layer(old: V1LayerParameter, upgrade: Upgrade) -> LayerParameter:
     new = LayerParameter()
-    new.location, new.unknown = old.location, []
+    new.location = old.location
     for field, value in old.present():
         if field.name in _SPEC_FIELDS:
             _add_specs(new, old, field.name)
