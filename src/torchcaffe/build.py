@@ -1,0 +1,263 @@
+"""From filtered layers to the steps of a net: connected, checked, planned, with every shape known.
+
+Caffe: ``src/caffe/net.cpp`` (Net::Init, AppendTop, AppendBottom, AppendParam).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchcaffe.errors import InputError, LayerError, NetError, UnknownLayerError
+from torchcaffe.graph import insert_splits
+from torchcaffe.layers._call import Bottom, Call
+from torchcaffe.layers._registry import (
+    LayerType,
+    Plan,
+    Setup,
+    Shape,
+    check_arity,
+    describe,
+    layer_type,
+    layer_types,
+    shape_text,
+    unknown_type,
+)
+from torchcaffe.need import Edge, Needs, backward_needs
+from torchcaffe.proto.schema import BlobShape, LayerParameter, ParamSpec
+
+DATA_LAYERS = ("Data", "HDF5Data", "ImageData", "MemoryData", "WindowData")
+
+
+@dataclass
+class Step:
+    """One layer of a net that runs."""
+
+    param: LayerParameter
+    phase: str
+    kind: LayerType
+    plan: Plan
+    bottoms: list[str]
+    tops: list[str]
+    bottom_shapes: list[Shape]
+    top_shapes: list[Shape]
+    loss_weights: list[float]
+    module: nn.Module | None
+    specs: list[ParamSpec]
+    needs: Needs = field(default_factory=lambda: Needs(False, [], []))
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.param.name
+
+    @property
+    def setup(self) -> Setup:
+        """What the layer was planned from."""
+        return Setup(self.param, self.phase, tuple(self.bottom_shapes), len(self.tops))
+
+
+def build_steps(
+    layers: Sequence[LayerParameter],
+    phase: str,
+    inputs: Mapping[str, Sequence[int]],
+    force_backward: bool = False,
+) -> list[Step]:
+    """Connect, check and plan ``layers`` (already filtered); shapes in ``inputs`` replace the
+    prototxt's, and stand in for data layers."""
+    layers = [_as_input(layer, inputs) for layer in layers]
+    _refuse_unknown(layers)
+    layers = insert_splits(layers)
+    shapes: dict[str, Shape] = {}
+    available: list[str] = []
+    steps = []
+    for layer in layers:
+        step = _build_step(layer, layer.phase if layer.has("phase") else phase, shapes, available)
+        steps.append(step)
+    edges = [_edge(step) for step in steps]
+    for step, needs in zip(steps, backward_needs(edges, force_backward), strict=True):
+        step.needs = needs
+    unused = set(inputs) - {top for step in steps for top in step.tops if step.kind.name == "Input"}
+    if unused:
+        known = [top for step in steps if step.kind.name == "Input" for top in step.tops]
+        raise InputError(
+            f"shape given for {_quoted(sorted(unused))}, but the net's inputs are {_quoted(known)}"
+        )
+    return steps
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return ", ".join(f'"{name}"' for name in names) or "none"
+
+
+def _as_input(layer: LayerParameter, inputs: Mapping[str, Sequence[int]]) -> LayerParameter:
+    """The layer with the caller's input shapes put in, a data layer turned into an Input."""
+    given = [name in inputs for name in layer.top]
+    if layer.type != "Input" and layer.type not in DATA_LAYERS:
+        return layer
+    if layer.type in DATA_LAYERS and not (given and all(given)):
+        missing = _quoted([name for name in layer.top if name not in inputs])
+        raise LayerError(
+            f"{describe(layer, 'type')}: reads its data from a source, which is not read here; "
+            f"give the net {missing} as inputs instead"
+        )
+    if not any(given):
+        return layer
+    twin: LayerParameter = layer.copy()
+    twin.type = "Input"
+    old = list(layer.input_param.shape)
+    shapes = []
+    for position, name in enumerate(layer.top):
+        if name in inputs:
+            shapes.append(BlobShape(dim=list(inputs[name])))
+        elif old:
+            shapes.append(old[0] if len(old) == 1 else old[position])
+        else:
+            shapes.append(BlobShape())
+    twin.ensure("input_param").shape = shapes
+    return twin
+
+
+def _refuse_unknown(layers: Sequence[LayerParameter]) -> None:
+    missing = Counter(layer.type for layer in layers if layer.type not in layer_types())
+    if not missing:
+        return
+    first = next(layer for layer in layers if layer.type in missing)
+    message = f"{describe(first, 'type')}: {unknown_type(first.type)}"
+    if len(missing) > 1 or missing.total() > 1:
+        listed = ", ".join(f"{name} ({count}x)" for name, count in sorted(missing.items()))
+        message += f" In this net, unknown are: {listed}."
+    raise UnknownLayerError(message)
+
+
+def _build_step(
+    layer: LayerParameter, phase: str, shapes: dict[str, Shape], available: list[str]
+) -> Step:
+    kind = layer_type(layer)
+    for name in layer.bottom:
+        if name not in available:
+            raise NetError(
+                f'{describe(layer, "bottom")}: bottom "{name}" was changed in place by a later '
+                f"layer, and read before; give the in-place layer's top a name of its own"
+            )
+        available.remove(name)
+    tops = list(layer.top)
+    if kind.loss:
+        tops += ["(automatic)"] * (max(kind.tops[0], 1) - len(tops))
+    _connect_tops(layer, kind, tops, shapes)
+    setup = Setup(layer, phase, tuple(shapes[name] for name in layer.bottom), len(tops))
+    check_arity(setup, kind)
+    plan = kind.plan(setup)
+    module, top_shapes = evaluate(setup, plan)
+    for name, shape in zip(tops, top_shapes, strict=True):
+        shapes[name] = shape
+    available.extend(layer.top)
+    specs = _param_specs(setup, plan)
+    return Step(
+        param=layer,
+        phase=phase,
+        kind=kind,
+        plan=plan,
+        bottoms=list(layer.bottom),
+        tops=tops,
+        bottom_shapes=list(setup.bottoms),
+        top_shapes=top_shapes,
+        loss_weights=_loss_weights(setup, kind, len(tops)),
+        module=module,
+        specs=specs,
+    )
+
+
+def _connect_tops(
+    layer: LayerParameter, kind: LayerType, tops: Sequence[str], shapes: Mapping[str, Shape]
+) -> None:
+    for position, name in enumerate(tops):
+        in_place = position < len(layer.bottom) and layer.bottom[position] == name
+        if in_place and kind.in_place in ("wrong", "refused"):
+            what = (
+                "refuses" if kind.in_place == "refused" else "overwrites its own input and fails at"
+            )
+            raise LayerError(
+                f'{describe(layer, "top")}: top "{name}" is its bottom too; Caffe\'s {kind.name} '
+                f"{what} working in place. Give the top a name of its own"
+            )
+        if not in_place and (name in shapes or name in tops[:position]) and name != "(automatic)":
+            raise NetError(
+                f'{describe(layer, "top")}: top "{name}" is made by an earlier layer already; only '
+                f"a layer that works in place (the same name as bottom {position}) may repeat it. "
+                f"If another layer reads the blob before an in-place layer changes it, give the "
+                f"in-place layer's top a name of its own"
+            )
+
+
+def evaluate(setup: Setup, plan: Plan) -> tuple[nn.Module | None, list[Shape]]:
+    """The layer's module (on the meta device) and its top shapes, by running it without data."""
+    with torch.device("meta"):
+        bottoms = [torch.empty(shape) for shape in setup.bottoms]
+        try:
+            module = construct(plan)
+            tops = apply(plan, module, bottoms, setup.tops)
+        except (RuntimeError, ValueError, IndexError) as error:
+            listed = ", ".join(shape_text(shape) for shape in setup.bottoms)
+            raise setup.refuse(f"cannot be computed for bottoms of {listed}: {error}") from error
+    return module, [tuple(top.shape) for top in tops]
+
+
+def construct(plan: Plan) -> nn.Module | None:
+    """The module of a plan, or None if the plan is a function of the bottoms."""
+    if isinstance(plan.call, Bottom) or not plan.call.is_module:
+        return None
+    module = plan.call.build()
+    assert isinstance(module, nn.Module)
+    return module
+
+
+def apply(
+    plan: Plan, module: nn.Module | None, bottoms: Sequence[torch.Tensor], tops: int
+) -> tuple[torch.Tensor, ...]:
+    """The layer's tops."""
+    call: Call | Bottom = plan.call
+    result: Any
+    if isinstance(call, Bottom):
+        return (bottoms[call.index],) * tops
+    result = module(*bottoms) if module is not None else call.build(bottoms)
+    if isinstance(result, torch.Tensor):
+        return (result,)
+    return tuple(result) if result is not None else ()
+
+
+def _param_specs(setup: Setup, plan: Plan) -> list[ParamSpec]:
+    given = list(setup.param.param)
+    if len(given) > len(plan.blobs):
+        raise setup.refuse(f"has {len(given)} param entries for {len(plan.blobs)} parameter blobs")
+    return given + [ParamSpec() for _ in plan.blobs[len(given) :]]
+
+
+def _loss_weights(setup: Setup, kind: LayerType, tops: int) -> list[float]:
+    given = list(setup.param.loss_weight)
+    if given:
+        if len(given) != tops:
+            raise setup.refuse(f"has {len(given)} loss_weight entries for {tops} tops")
+        return given
+    return [1.0 if kind.loss and position == 0 else 0.0 for position in range(tops)]
+
+
+def _edge(step: Step) -> Edge:
+    down = list(step.param.propagate_down)
+    if down and len(down) != len(step.bottoms):
+        raise step.setup.refuse(
+            f"has {len(down)} propagate_down entries for {len(step.bottoms)} bottoms"
+        )
+    return Edge(
+        bottoms=step.bottoms,
+        tops=step.tops,
+        rates=[spec.lr_mult for spec in step.specs],
+        loss_weights=step.loss_weights,
+        propagate_down=down,
+        forceable=[index not in step.kind.indices for index in range(len(step.bottoms))],
+    )

@@ -1,0 +1,357 @@
+"""A Caffe net as an ``nn.Module``: the run loop, its blobs, parameters and losses.
+
+Caffe: ``src/caffe/net.cpp``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from torchcaffe.build import Step, apply, build_steps
+from torchcaffe.errors import InputError, LayerError, NetError
+from torchcaffe.fillers import fill
+from torchcaffe.graph import filter_layers, merged_state
+from torchcaffe.layers._registry import Shape, describe, shape_text
+from torchcaffe.proto.schema import NetParameter, ParamSpec
+from torchcaffe.random import Mersenne
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass
+class Run:
+    """What one pass through the net computed.
+
+    ``blobs`` holds every blob by its Caffe name, of an in-place chain the last value; ``first``
+    the value before the in-place layers, whose gradient is what Caffe's diff holds after backward;
+    ``loss`` the sum of all tops with a loss weight.
+    """
+
+    blobs: dict[str, Tensor]
+    first: dict[str, Tensor]
+    loss: Tensor
+
+
+@dataclass(frozen=True)
+class Learnable:
+    """A parameter blob that its layer owns, with its multipliers as a solver sees them."""
+
+    layer: str
+    index: int
+    value: Tensor
+    lr_mult: float
+    decay_mult: float
+
+
+class CaffeNet(nn.Module):
+    """A net in one phase.
+
+    The phase is Caffe's and chosen when the net is built; ``train()`` and ``eval()`` do not
+    change it. Calling the net takes its inputs (one as the only argument, several by name; each a
+    tensor or array of any shape that the layers allow) and gives a dict of its output blobs.
+    """
+
+    def __init__(
+        self,
+        param: NetParameter,
+        phase: str | None = None,
+        *,
+        level: int = 0,
+        stages: Sequence[str] = (),
+        inputs: Mapping[str, Sequence[int]] | None = None,
+        seed: int | None = None,
+        rng: str = "caffe",
+        unfilled: Sequence[str] = (),
+    ) -> None:
+        """Build the net; ``unfilled`` names layers whose blobs weights will overwrite at once."""
+        super().__init__()
+        if rng not in ("caffe", "torch"):
+            raise InputError(f'rng takes "caffe" or "torch", got "{rng}"')
+        if phase not in (None, "TRAIN", "TEST"):
+            raise InputError(f'phase takes "TRAIN" or "TEST", got "{phase}"')
+        state = merged_state(param, phase, level, stages)
+        self.name = param.name
+        self.phase = state.phase
+        self.rng = rng
+        self.stream = Mersenne(seed)
+        layers = filter_layers(param, state)
+        self.steps = build_steps(layers, self.phase, inputs or {}, param.force_backward)
+        self.keys: list[str | None] = []
+        self._own_modules()
+        self._fill(set(unfilled) if seed is None else set())
+        self._share()
+        self._freeze()
+
+    def _own_modules(self) -> None:
+        """Register each layer's module under the layer's name and give it memory."""
+        for step in self.steps:
+            if step.module is None:
+                self.keys.append(None)
+                continue
+            key = step.name.replace(".", "_") or "_"
+            while key in self._modules:
+                key += "_"
+            # Layers may be called "type" or "forward": add_module would refuse those.
+            self._modules[key] = step.module.to_empty(device="cpu")
+            if hasattr(step.module, "stream"):
+                step.module.stream = self.stream if self.rng == "caffe" else None
+            self.keys.append(key)
+
+    def _fill(self, unfilled: set[str]) -> None:
+        for step in self.steps:
+            if step.module is None or step.name in unfilled:
+                continue
+            filled: set[int] = set()
+            for index in step.plan.fill_order or range(len(step.plan.blobs)):
+                blob = _tensor(step.module, step.plan.blobs[index].attribute)
+                try:
+                    values = fill(step.plan.blobs[index].filler, tuple(blob.shape), self.stream)
+                except LayerError as error:
+                    raise step.setup.refuse(str(error)) from error
+                if index not in filled:
+                    with torch.no_grad():
+                        blob.copy_(torch.from_numpy(values))
+                filled.add(index)
+
+    def _share(self) -> None:
+        """Let parameters of the same name be one tensor, that of the first layer."""
+        owners: dict[str, tuple[Step, int]] = {}
+        self._views: list[tuple[nn.Module, str, nn.Module, str, Shape]] = []
+        for step in self.steps:
+            for index, spec in enumerate(step.specs):
+                if spec.name in owners:
+                    self._share_one(step, index, *owners[spec.name])
+                elif spec.name:
+                    owners[spec.name] = (step, index)
+        self._owned = owners
+
+    def _share_one(self, step: Step, index: int, owner: Step, owner_index: int) -> None:
+        assert step.module is not None and owner.module is not None
+        attribute = step.plan.blobs[index].attribute
+        source = owner.plan.blobs[owner_index].attribute
+        mine, theirs = _tensor(step.module, attribute), _tensor(owner.module, source)
+        spec = step.specs[index]
+        same = mine.shape == theirs.shape
+        if not same and not (spec.share_mode == "PERMISSIVE" and mine.numel() == theirs.numel()):
+            raise step.setup.refuse(
+                f'shares parameter "{spec.name}" with layer "{owner.name}", but its blob {index} '
+                f"is {shape_text(mine.shape)} and the owner's is {shape_text(theirs.shape)}"
+                + ("" if mine.numel() != theirs.numel() else "; share_mode: PERMISSIVE allows it")
+            )
+        holder, leaf = _holder(step.module, attribute)
+        if same:
+            setattr(holder, leaf, _tensor(owner.module, source))
+        else:
+            del holder._parameters[leaf]
+            self._views.append((holder, leaf, owner.module, source, tuple(mine.shape)))
+
+    def _freeze(self) -> None:
+        for step in self.steps:
+            for blob, need in zip(step.plan.blobs, step.needs.params, strict=True):
+                tensor = _tensor(step.module, blob.attribute) if step.module else None
+                if isinstance(tensor, nn.Parameter) and not need:
+                    tensor.requires_grad_(False)
+
+    # What the net consists of
+
+    @property
+    def inputs(self) -> dict[str, Shape]:
+        """The inputs and the shapes that the prototxt (or the caller) gave them."""
+        return {
+            top: shape
+            for step in self.steps
+            if step.kind.name == "Input"
+            for top, shape in zip(step.tops, step.top_shapes, strict=True)
+        }
+
+    @property
+    def outputs(self) -> list[str]:
+        """Blobs that no layer reads, in Caffe's order: that of their bytes."""
+        available: set[str] = set()
+        for step in self.steps:
+            available.difference_update(step.bottoms)
+            available.update(top for top in step.tops if top != "(automatic)")
+        return sorted(available, key=lambda name: name.encode())
+
+    @property
+    def params(self) -> dict[str, list[Tensor]]:
+        """The parameter blobs of each layer that has any, in Caffe's order."""
+        return {
+            step.name: [_tensor(module, blob.attribute) for blob in step.plan.blobs]
+            for step, module in zip(self.steps, self._step_modules(), strict=True)
+            if module is not None and step.plan.blobs
+        }
+
+    def _step_modules(self) -> list[nn.Module | None]:
+        return [self._modules[key] if key is not None else None for key in self.keys]
+
+    @property
+    def learnable(self) -> list[Learnable]:
+        """The blobs that a solver updates, each once, with the multipliers that hold for it."""
+        result: dict[tuple[str, int], tuple[Tensor, list[ParamSpec]]] = {}
+        params = self.params
+        for step in self.steps:
+            for index, spec in enumerate(step.specs):
+                owner, owner_index = self._owned.get(spec.name, (step, index))
+                key = (owner.name, owner_index)
+                entry = result.setdefault(key, (params[owner.name][owner_index], []))
+                entry[1].append(spec)
+        return [
+            Learnable(layer, index, value, *_multipliers(layer, specs))
+            for (layer, index), (value, specs) in result.items()
+        ]
+
+    def seed(self, seed: int) -> None:
+        """Restart Caffe's random stream, as ``caffe.set_random_seed`` does."""
+        self.stream.seed(seed)
+
+    # Running
+
+    def forward(self, *args: Tensor | Array, **inputs: Tensor | Array) -> dict[str, Tensor]:
+        """The output blobs; see the class for how inputs are given."""
+        run = self.run(self._named(args, inputs))
+        return {name: run.blobs[name] for name in self.outputs}
+
+    def blobs(
+        self, *args: Tensor | Array, until: str | None = None, **inputs: Tensor | Array
+    ) -> dict[str, Tensor]:
+        """Every blob by its Caffe name; ``until`` names the last layer to run."""
+        return self.run(self._named(args, inputs), until=until).blobs
+
+    def _named(
+        self, args: Sequence[Tensor | Array], inputs: Mapping[str, Tensor | Array]
+    ) -> dict[str, Tensor | Array]:
+        names = list(self.inputs)
+        if args and (len(args) != 1 or len(names) != 1 or inputs):
+            raise InputError(
+                f"a net with {len(names)} inputs takes them by name: "
+                f"{', '.join(f'{name}=...' for name in names)}"
+            )
+        return {names[0]: args[0]} if args else dict(inputs)
+
+    def run(self, inputs: Mapping[str, Tensor | Array], until: str | None = None) -> Run:
+        """One forward pass; InputError for inputs that are missing or not the net's."""
+        if until is not None and until not in {step.name for step in self.steps}:
+            raise InputError(f'the net has no layer "{until}"; "torchcaffe inspect" lists them')
+        unknown = set(inputs) - set(self.inputs)
+        if unknown:
+            raise InputError(
+                f"the net's inputs are {', '.join(self.inputs) or 'none'}; "
+                f"got {', '.join(sorted(unknown))}"
+            )
+        self._refresh_views()
+        given = {name: self._as_tensor(name, value) for name, value in inputs.items()}
+        blobs: dict[str, Tensor] = {}
+        run = Run(blobs, {}, self._zero(given))
+        step = self.steps[0]
+        try:
+            for step, key in zip(self.steps, self.keys, strict=True):
+                self._run_step(step, key, given, run)
+                if step.name == until:
+                    break
+        except (RuntimeError, IndexError) as error:
+            if torch.compiler.is_compiling():
+                raise
+            raise _explain(step, [blobs[name] for name in step.bottoms], error) from error
+        return run
+
+    def _run_step(self, step: Step, key: str | None, given: Mapping[str, Tensor], run: Run) -> None:
+        if step.kind.name == "Input":
+            for name in step.tops:
+                if name not in given:
+                    raise InputError(f'input "{name}" is missing; {self._inputs_text()}')
+                run.blobs[name] = run.first[name] = given[name]
+            return
+        bottoms = [run.blobs[name] for name in step.bottoms]
+        for position, down in enumerate(step.param.propagate_down):
+            if not down:
+                bottoms[position] = bottoms[position].detach()
+        module = self._modules[key] if key is not None else None
+        tops = apply(step.plan, module, bottoms, len(step.tops))
+        if step.needs.cut or not step.kind.differentiable:
+            tops = tuple(top.detach() for top in tops)
+        for name, top, weight in zip(step.tops, tops, step.loss_weights, strict=True):
+            if name not in step.bottoms:
+                run.first[name] = top
+            run.blobs[name] = top
+            if weight:
+                run.loss = run.loss + self._weighted(name, step, top) * weight
+
+    def _weighted(self, name: str, step: Step, top: Tensor) -> Tensor:
+        """A loss top's sum; without its gradient if another layer's backward overwrites that."""
+        after = self.steps[self.steps.index(step) + 1 :]
+        overwritten = any(
+            need
+            for other in after
+            for bottom, need in zip(other.bottoms, other.needs.bottoms, strict=True)
+            if bottom == name
+        )
+        return top.detach().sum() if overwritten else top.sum()
+
+    def _inputs_text(self) -> str:
+        listed = ", ".join(f"{name} ({shape_text(shape)})" for name, shape in self.inputs.items())
+        return f"the net takes {listed}"
+
+    def _as_tensor(self, name: str, value: Tensor | Array) -> Tensor:
+        if isinstance(value, np.ndarray):
+            value = torch.from_numpy(np.ascontiguousarray(value))
+        if not isinstance(value, Tensor):
+            raise InputError(
+                f'input "{name}" takes a tensor or an array, got {type(value).__name__}'
+            )
+        like = next((p for p in self.parameters()), None)
+        dtype = like.dtype if like is not None else torch.get_default_dtype()
+        return value if value.is_floating_point() else value.to(dtype)
+
+    @staticmethod
+    def _zero(given: Mapping[str, Tensor]) -> Tensor:
+        like = next(iter(given.values()), torch.zeros(()))
+        return torch.zeros((), dtype=like.dtype, device=like.device)
+
+    def _refresh_views(self) -> None:
+        for holder, leaf, owner, source, shape in self._views:
+            setattr(holder, leaf, _tensor(owner, source).view(shape))
+
+
+def _holder(module: nn.Module, attribute: str) -> tuple[nn.Module, str]:
+    path, _, leaf = attribute.rpartition(".")
+    return (module.get_submodule(path) if path else module), leaf
+
+
+def _tensor(module: nn.Module, attribute: str) -> Tensor:
+    holder, leaf = _holder(module, attribute)
+    value = getattr(holder, leaf)
+    assert isinstance(value, Tensor)
+    return value
+
+
+def _multipliers(layer: str, specs: Sequence[ParamSpec]) -> tuple[float, float]:
+    """The one value that the sharing layers give each multiplier, 1 if none does."""
+    chosen = []
+    for field in ("lr_mult", "decay_mult"):
+        given = [getattr(spec, field) for spec in specs if spec.has(field)]
+        if len(set(given)) > 1:
+            raise NetError(
+                f'layer "{layer}": layers that share its parameter give different {field}: '
+                f"{', '.join(f'{value:g}' for value in given)}"
+            )
+        chosen.append(given[0] if given else 1.0)
+    return chosen[0], chosen[1]
+
+
+def _explain(step: Step, bottoms: Sequence[Tensor], error: Exception) -> LayerError:
+    """The error of a layer that ran into inputs it was not planned for."""
+    shapes = [tuple(bottom.shape) for bottom in bottoms]
+    planned = ", ".join(shape_text(shape) for shape in step.bottom_shapes)
+    got = ", ".join(shape_text(shape) for shape in shapes)
+    if shapes == step.bottom_shapes:
+        return LayerError(f"{describe(step.param)}: cannot be computed: {error}")
+    return LayerError(
+        f"{describe(step.param)}: its weights were made for bottoms of {planned}, got {got}: {error}"
+    )

@@ -1,0 +1,1 @@
+"""Two sets of blobs to a verdict: the one comparison in the house."""

@@ -1,0 +1,99 @@
+"""How strongly each blob and gradient of a net depends on its inputs and weights.
+
+The net is run in float64, then again with every input, weight and top gradient off by one part in
+a few million, up or down at random. What that moves, rounding can move.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchcaffe.net import CaffeNet, Run
+from torchcaffe.parity.compare import Sensitivity
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Values = dict[str, Tensor]
+Measure = Callable[[CaffeNet, Run, Values], Values]
+
+STEP = 2.0**-22
+PROBES = 6
+
+
+def sensitivities(
+    net: CaffeNet,
+    inputs: Mapping[str, Array],
+    measure: Measure,
+    *,
+    extra: Mapping[str, Array] | None = None,
+    seed: int = 1701,
+) -> dict[str, Sensitivity]:
+    """The sensitivity of everything that ``measure`` reads off a run.
+
+    ``extra`` are further arrays that ``measure`` multiplies with (gradients put on the tops); they
+    are perturbed as well and handed to it.
+    """
+    generator = np.random.default_rng(seed)
+    base = _run(net, inputs, measure, extra or {}, None)
+    total = {name: np.zeros(value.shape) for name, value in base.items()}
+    for _ in range(PROBES):
+        moved = _run(net, inputs, measure, extra or {}, generator)
+        for name, value in moved.items():
+            with np.errstate(invalid="ignore"):  # infinity minus infinity moved nothing
+                total[name] += np.square(np.nan_to_num((value - base[name]) / STEP))
+    return {name: Sensitivity(base[name], np.sqrt(total[name] / PROBES)) for name in base}
+
+
+def _run(
+    net: CaffeNet,
+    inputs: Mapping[str, Array],
+    measure: Measure,
+    extra: Mapping[str, Array],
+    generator: np.random.Generator | None,
+) -> dict[str, Array]:
+    twin = copy.deepcopy(net).double()
+    with torch.no_grad():
+        seen: set[int] = set()
+        for tensor in (*twin.parameters(), *twin.buffers()):
+            if tensor.data_ptr() not in seen:
+                seen.add(tensor.data_ptr())
+                tensor.mul_(torch.from_numpy(_signs(tuple(tensor.shape), generator)))
+    fixed = index_inputs(twin)
+    given = {
+        name: torch.from_numpy(
+            value.astype(np.float64) * (1.0 if name in fixed else _signs(value.shape, generator))
+        ).requires_grad_(name not in fixed)
+        for name, value in inputs.items()
+    }
+    more = {
+        name: torch.from_numpy(value.astype(np.float64) * _signs(value.shape, generator))
+        for name, value in extra.items()
+    }
+    values = measure(twin, twin.run(given), more)
+    return {name: value.detach().numpy() for name, value in values.items()}
+
+
+def _signs(shape: tuple[int, ...], generator: np.random.Generator | None) -> Array:
+    if generator is None:
+        return np.ones(shape)
+    return 1.0 + STEP * generator.choice([-1.0, 1.0], size=shape)
+
+
+def index_inputs(net: CaffeNet) -> set[str]:
+    """Inputs that some layer reads as labels or indices: they have no neighbourhood to probe."""
+    source: dict[str, str] = {name: name for name in net.inputs}
+    found: set[str] = set()
+    for step in net.steps:
+        for position, name in enumerate(step.bottoms):
+            if position in step.kind.indices and name in source:
+                found.add(source[name])
+        if step.kind.name in ("Split", "Reshape", "Flatten", "Slice", "Concat") and step.bottoms:
+            for top in step.tops:
+                if step.bottoms[0] in source:
+                    source[top] = source[step.bottoms[0]]
+    return found

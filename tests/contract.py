@@ -1,0 +1,259 @@
+"""What every layer owes: the tests that each layer's test class inherits.
+
+A test file names the type, gives cases, refusals and an independent reference written as plain
+loops from what Caffe does (never from our code); everything else follows.
+"""
+
+from __future__ import annotations
+
+import copy
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from assertions import assert_parity, to_numpy
+from torchcaffe import proto
+from torchcaffe.errors import CaffeError
+from torchcaffe.net import CaffeNet, Run
+from torchcaffe.parity.classes import declared_classes
+from torchcaffe.parity.probe import sensitivities
+from torchcaffe.proto.schema import LayerParameter, NetParameter
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer in one situation.
+
+    ``bottoms`` are shapes, filled with a fixed stream of normal numbers, or arrays as they are.
+    ``body`` is what stands in the layer's braces beside name, type, bottoms and tops.
+    ``gradcheck`` compares gradients with finite differences in float64; off where Caffe's backward
+    is not the derivative (give ``reference_backward``) or the point lies on a kink.
+    """
+
+    body: str = ""
+    bottoms: Sequence[tuple[int, ...] | Array] = ((2, 3, 4, 5),)
+    tops: int = 1
+    phase: str = "TEST"
+    gradcheck: bool = True
+
+    def net(self, caffe_type: str) -> NetParameter:
+        """A net of Inputs b0, b1, ... and the layer "layer" with tops t0, t1, ..."""
+        lines = ['name: "case"', "force_backward: true"]
+        for index, bottom in enumerate(self.bottoms):
+            dims = " ".join(f"dim: {size}" for size in _shape(bottom))
+            lines.append(
+                f'layer {{ name: "b{index}" type: "Input" top: "b{index}" '
+                f"input_param {{ shape {{ {dims} }} }} }}"
+            )
+        bottoms = " ".join(f'bottom: "b{index}"' for index in range(len(self.bottoms)))
+        tops = " ".join(f'top: "t{index}"' for index in range(self.tops))
+        lines.append(f'layer {{ name: "layer" type: "{caffe_type}" {bottoms} {tops} {self.body} }}')
+        return proto.parse_text("\n".join(lines), NetParameter, "case.prototxt")
+
+    def arrays(self) -> dict[str, Array]:
+        """The bottoms' values."""
+        result = {}
+        for index, bottom in enumerate(self.bottoms):
+            if isinstance(bottom, np.ndarray):
+                result[f"b{index}"] = bottom.astype(np.float32)
+            else:
+                generator = np.random.default_rng([1701, index])
+                result[f"b{index}"] = generator.standard_normal(bottom).astype(np.float32)
+        return result
+
+
+def _shape(bottom: tuple[int, ...] | Array) -> tuple[int, ...]:
+    return bottom.shape if isinstance(bottom, np.ndarray) else bottom
+
+
+def fill_blobs(net: CaffeNet) -> None:
+    """Small fixed weights in every parameter blob; positive ones, as variances want to be."""
+    for layer, values in net.params.items():
+        for index, value in enumerate(values):
+            generator = np.random.default_rng([1701, zlib.crc32(layer.encode()), index])
+            numbers = generator.uniform(0.25, 1.25, tuple(value.shape)).astype(np.float32)
+            with torch.no_grad():
+                value.copy_(torch.from_numpy(numbers))
+
+
+class LayerContract:
+    """Inherit, and set the attributes; see the module."""
+
+    caffe_type: ClassVar[str]
+    cases: ClassVar[dict[str, Case]]
+    refusals: ClassVar[dict[str, tuple[Case, str]]]
+
+    @staticmethod
+    def reference(
+        param: LayerParameter, bottoms: list[Array], blobs: list[Array], phase: str
+    ) -> list[Array]:
+        """The tops, by loops: in float32 for a bitwise layer, otherwise in float64."""
+        raise NotImplementedError
+
+    reference_backward: ClassVar[Any] = None
+    """As ``reference`` with ``top_diffs`` added; gives (bottom diffs, blob diffs), None for a
+    bottom that takes no gradient."""
+
+    def build(self, case: Case) -> CaffeNet:
+        net = CaffeNet(case.net(self.caffe_type), case.phase, seed=1701)
+        fill_blobs(net)
+        return net
+
+    def call_reference(self, function: Any, case: Case, net: CaffeNet, **more: Any) -> Any:
+        step = net.steps[-1]
+        dtype = np.float32 if step.kind.exactness.kind == "bitwise" else np.float64
+        bottoms = [value.astype(dtype) for value in case.arrays().values()]
+        blobs = [value.detach().numpy().astype(dtype) for value in net.params.get("layer", [])]
+        with np.errstate(all="ignore"):
+            return function(step.param, bottoms, blobs, case.phase, **more)
+
+    def tops(self, net: CaffeNet, run: Run) -> dict[str, torch.Tensor]:
+        return {name: run.blobs[name] for name in net.steps[-1].tops}
+
+    def inputs(self, case: Case) -> dict[str, torch.Tensor]:
+        return {name: torch.from_numpy(value.copy()) for name, value in case.arrays().items()}
+
+    def test_matches_reference(self, case: Case) -> None:
+        net = self.build(case)
+        expected = self.call_reference(self.reference, case, net)
+        net.seed(1701)
+        probed = sensitivities(net, case.arrays(), lambda n, run, _: self.tops(n, run))
+        ours = to_numpy(self.tops(net, net.run(self.inputs(case))))
+        theirs = {
+            name: np.asarray(value).astype(np.float32)
+            for name, value in zip(net.steps[-1].tops, expected, strict=True)
+        }
+        assert_parity(ours, theirs, declared_classes(net).blobs, probed)
+
+    def test_gradient(self, case: Case) -> None:
+        net = self.build(case)
+        if self.reference_backward is not None:
+            self._compare_backward(case, net)
+        elif case.gradcheck and net.steps[-1].kind.differentiable and case.bottoms:
+            self._finite_differences(case, net.double())
+
+    def _compare_backward(self, case: Case, net: CaffeNet) -> None:
+        top_diffs = {
+            name: np.random.default_rng([1702, index]).standard_normal(shape).astype(np.float32)
+            for index, (name, shape) in enumerate(
+                zip(net.steps[-1].tops, net.steps[-1].top_shapes, strict=True)
+            )
+        }
+        expected = self.call_reference(
+            type(self).reference_backward, case, net, top_diffs=list(top_diffs.values())
+        )
+
+        def measure(twin: CaffeNet, run: Run, extra: dict[str, torch.Tensor]) -> Any:
+            wanted = {
+                f"diff/b{i}": run.blobs[f"b{i}"]
+                for i, diff in enumerate(expected[0])
+                if diff is not None
+            } | {f"pdiff/{i}": twin.params["layer"][i] for i in range(len(expected[1]))}
+            total = sum((run.blobs[name] * diff).sum() for name, diff in extra.items())
+            grads = torch.autograd.grad(total, list(wanted.values()))
+            return dict(zip(wanted, grads, strict=True))
+
+        net.seed(1701)
+        probed = sensitivities(net, case.arrays(), measure, extra=top_diffs)
+        given = {name: value.requires_grad_() for name, value in self.inputs(case).items()}
+        extra = {name: torch.from_numpy(value) for name, value in top_diffs.items()}
+        ours = to_numpy(measure(net, net.run(given), extra))
+        theirs = {
+            **{f"diff/b{i}": d for i, d in enumerate(expected[0]) if d is not None},
+            **{f"pdiff/{i}": d for i, d in enumerate(expected[1])},
+        }
+        held = declared_classes(net)
+        classes = {f"diff/{name}": value for name, value in held.diffs.items()}
+        for i in range(len(expected[1])):
+            classes[f"pdiff/{i}"] = held.param_diffs[f"layer/{i}"]
+        theirs = {name: np.asarray(value).astype(np.float32) for name, value in theirs.items()}
+        assert_parity(ours, theirs, classes, probed)
+
+    def _finite_differences(self, case: Case, net: CaffeNet) -> None:
+        step = net.steps[-1]
+        names = [f"b{i}" for i in range(len(case.bottoms)) if i not in step.kind.indices]
+        fixed = {name: value.double() for name, value in self.inputs(case).items()}
+        free = [fixed[name].clone().requires_grad_() for name in names]
+        params = [value for value in net.params.get("layer", []) if value.requires_grad]
+        state = copy.deepcopy(net.state_dict())
+
+        def function(*values: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            net.load_state_dict(state)
+            net.seed(1701)
+            given = fixed | dict(zip(names, values[: len(names)], strict=True))
+            tops = self.tops(net, net.run(given))
+            return tuple(top for top in tops.values() if top.requires_grad)
+
+        if free:
+            assert torch.autograd.gradcheck(function, free)
+        for index in range(len(params)):
+            self._param_differences(net, params[index], fixed, state)
+
+    def _param_differences(
+        self,
+        net: CaffeNet,
+        param: torch.Tensor,
+        fixed: dict[str, torch.Tensor],
+        state: dict[str, torch.Tensor],
+    ) -> None:
+        """The gradient along one fixed direction against the difference quotient."""
+        generator = np.random.default_rng(1703)
+        direction = torch.from_numpy(generator.standard_normal(tuple(param.shape)))
+
+        def objective() -> torch.Tensor:
+            net.seed(1701)
+            tops = self.tops(net, net.run(fixed)).values()
+            weights = [
+                torch.from_numpy(np.random.default_rng(1704).standard_normal(tuple(top.shape)))
+                for top in tops
+            ]
+            return sum(
+                ((top * weight).sum() for top, weight in zip(tops, weights, strict=True)),
+                torch.zeros((), dtype=torch.float64),
+            )
+
+        net.load_state_dict(state)
+        (grad,) = torch.autograd.grad(objective(), [param])
+        values = []
+        for sign in (1, -1):
+            net.load_state_dict(state)
+            with torch.no_grad():
+                param.add_(sign * 1e-6 * direction)
+                values.append(objective())
+        quotient = (values[0] - values[1]) / 2e-6
+        torch.testing.assert_close((grad * direction).sum(), quotient, rtol=1e-6, atol=1e-6)
+
+    def test_is_deterministic_and_leaves_its_input_alone(self, case: Case) -> None:
+        net = self.build(case)
+        given = self.inputs(case)
+        state = copy.deepcopy(net.state_dict())
+        net.seed(1701)
+        first = self.tops(net, net.run(given))
+        for name, value in self.inputs(case).items():
+            assert torch.equal(given[name].nan_to_num(), value.nan_to_num()), name
+        net.load_state_dict(state)
+        net.seed(1701)
+        second = self.tops(net, net.run(given))
+        for name in first:
+            assert torch.equal(first[name].nan_to_num(), second[name].nan_to_num()), name
+
+    def test_state_dict_round_trip(self, case: Case) -> None:
+        net, other = self.build(case), CaffeNet(case.net(self.caffe_type), case.phase)
+        other.load_state_dict(net.state_dict())
+        for name, blobs in net.params.items():
+            for mine, theirs in zip(blobs, other.params[name], strict=True):
+                assert torch.equal(mine, theirs)
+
+    def test_refuses(self, refusal: tuple[Case, str]) -> None:
+        case, words = refusal
+        with pytest.raises(CaffeError) as caught:
+            self.build(case)
+        assert words in str(caught.value)
+        assert '"layer"' in str(caught.value), "the message does not name the layer"
