@@ -12,6 +12,8 @@
     ├── RecordingError         a recording that cannot be read or compared
     └── ConversionError        source that cannot be written, or does not compute the same
 
+    WeightsWarning             weights were copied, but some layers of the net got none
+
 A message says where, what was expected, what arrived, and the way out.
 """
 
@@ -50,3 +52,7 @@ class RecordingError(CaffeError):
 
 class ConversionError(CaffeError):
     """Source code that cannot be written, or does not compute what the net computes."""
+
+
+class WeightsWarning(UserWarning):
+    """Weights were copied, but some layers of the net got none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
+from pathlib import Path
 
 from torchcaffe import proto
 from torchcaffe.net import CaffeNet
@@ -40,7 +41,7 @@ def load(
 
     Raises ParseError, NetError (with LayerError), WeightsError or InputError, all CaffeError.
     """
-    param = net if isinstance(net, NetParameter) else proto.read_net(net)
+    param = net if isinstance(net, NetParameter) else proto.read_net(Path(net))
     if weights is None:
         paths: list[str | PathLike[str]] = []
     elif isinstance(weights, (str, PathLike)):
@@ -48,7 +49,7 @@ def load(
     else:
         paths = list(weights)
     sources = [read_weights(path) for path in paths]
-    unfilled = [name for source in sources for name in source.layers]
+    unfilled = [layer.name for source in sources for layer in source.layers if layer.blobs]
     result = CaffeNet(
         param,
         phase,

@@ -100,7 +100,7 @@ class CaffeNet(nn.Module):
             # Layers may be called "type" or "forward": add_module would refuse those.
             self._modules[key] = step.module.to_empty(device="cpu")
             if hasattr(step.module, "stream"):
-                step.module.stream = self.stream if self.rng == "caffe" else None
+                setattr(step.module, "stream", self.stream if self.rng == "caffe" else None)  # noqa: B010
             self.keys.append(key)
 
     def _fill(self, unfilled: set[str]) -> None:
@@ -209,7 +209,7 @@ class CaffeNet(nn.Module):
 
     def seed(self, seed: int) -> None:
         """Restart Caffe's random stream, as ``caffe.set_random_seed`` does."""
-        self.stream.seed(seed)
+        self.stream.state = Mersenne(seed).state
 
     # Running
 
@@ -353,5 +353,6 @@ def _explain(step: Step, bottoms: Sequence[Tensor], error: Exception) -> LayerEr
     if shapes == step.bottom_shapes:
         return LayerError(f"{describe(step.param)}: cannot be computed: {error}")
     return LayerError(
-        f"{describe(step.param)}: its weights were made for bottoms of {planned}, got {got}: {error}"
+        f"{describe(step.param)}: was built for bottoms of {planned}, and cannot be computed for "
+        f"{got}: {error}"
     )
