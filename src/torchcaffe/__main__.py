@@ -1,0 +1,5 @@
+"""``python -m torchcaffe``."""
+
+from torchcaffe.cli import main
+
+main()
