@@ -13,7 +13,7 @@ import numpy as np
 
 from torchcaffe.errors import ParseError
 from torchcaffe.proto.files import HEAD, read_bytes, recognise
-from torchcaffe.proto.message import INTEGER_RANGES, Field, Message
+from torchcaffe.proto.message import INTEGER_RANGES, Field, Location, Message
 from torchcaffe.proto.suggest import did_you_mean, unknown_field
 from torchcaffe.proto.text_tokens import Tokens, decode, integer_value, unescape
 from torchcaffe.proto.text_writer import format_text
@@ -101,30 +101,30 @@ class _Parser:
             raise tokens.error(f'expected ":" after "{name}", got {tokens.shown()}')
         target._where.setdefault(name, where)
         if not field.repeated:
-            target._values[name] = self.value(field, depth)
+            target._values[name] = self.value(field, where, depth)
         else:
-            self.extend(target, field, depth)
+            self.extend(target, field, where, depth)
 
-    def extend(self, target: Message, field: Field, depth: int) -> None:
+    def extend(self, target: Message, field: Field, where: Location, depth: int) -> None:
         """Add one value, or the values of a ``[...]`` list, to a repeated field."""
         tokens = self.tokens
         values: list[Any] = []
         if not tokens.take("["):
-            values.append(self.value(field, depth))
+            values.append(self.value(field, where, depth))
         elif not tokens.take("]"):
-            values.append(self.value(field, depth))
+            values.append(self.value(field, tokens.location(), depth))
             while not tokens.take("]"):
                 if not tokens.take(","):
                     raise tokens.error(
                         f'expected "," or "]" in the list "{field.name}", got {tokens.shown()}'
                     )
-                values.append(self.value(field, depth))
+                values.append(self.value(field, tokens.location(), depth))
         target._values.setdefault(field.name, []).extend(values)
 
-    def value(self, field: Field, depth: int) -> Any:
-        """Read one value of ``field``."""
+    def value(self, field: Field, where: Location, depth: int) -> Any:
+        """Read one value of ``field``; ``where`` is the place a message remembers."""
         if field.kind == "message":
-            return self.message(field, depth)
+            return self.message(field, where, depth)
         if field.kind in INTEGER_RANGES:
             return self.integer(field, *INTEGER_RANGES[field.kind])
         if field.kind in ("float", "double"):
@@ -136,9 +136,8 @@ class _Parser:
         raw = self.string(field)
         return raw if field.kind == "bytes" else raw.decode("utf-8", "surrogateescape")
 
-    def message(self, field: Field, depth: int) -> Message:
+    def message(self, field: Field, where: Location, depth: int) -> Message:
         tokens = self.tokens
-        where = tokens.location()
         opening = tokens.text
         if opening not in _CLOSING or tokens.kind != "symbol":
             raise tokens.error(

@@ -27,6 +27,7 @@ M = TypeVar("M", bound=Message)
 Buffer = bytes | bytearray | memoryview | mmap.mmap
 
 _DEEPEST = 100
+_LONGEST_TAG = _LONGEST_LENGTH = 5
 _FIXED = {1: 8, 5: 4}
 _ARTICLES = {
     "NetParameter": "a caffemodel (NetParameter)",
@@ -111,14 +112,14 @@ class _Reader:
         position = start
         while position < end:
             at = position
-            tag, position = self.varint(position, end)
-            number, wire_type = (tag >> 3) & 0x1FFFFFFF, tag & 7
+            tag, position = self.varint(position, end, "a tag", _LONGEST_TAG)
+            number, wire_type = tag >> 3, tag & 7
             field = known.get(number)
             if field is None or not _accepts(field, wire_type):
                 self.check_unknown(target, field, number, wire_type, at)
                 position = self.unknown(target, number, wire_type, position, end, at)
             elif wire_type == 2:
-                length, position = self.varint(position, end)
+                length, position = self.varint(position, end, "a length", _LONGEST_LENGTH)
                 if length > end - position:
                     raise self.short(field, at, length, position, end)
                 self.delimited(target, field, position, position + length, depth, chunks)
@@ -133,20 +134,22 @@ class _Reader:
                 parts.insert(0, target._values[name])
             target._values[name] = parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def varint(self, position: int, end: int) -> tuple[int, int]:
+    def varint(
+        self, position: int, end: int, what: str = "a number", longest: int = 10
+    ) -> tuple[int, int]:
         """The number at ``position``, and the position after it."""
         view = self.view
         if position < end and view[position] < 0x80:
             return view[position], position + 1
         value = 0
-        for i in range(10):
+        for i in range(longest):
             if position + i >= end:
-                raise self.ends("a number", position, end)
+                raise self.ends(what, position, end)
             byte = view[position + i]
             value |= (byte & 0x7F) << 7 * i
             if byte < 0x80:
-                return value & 0xFFFFFFFFFFFFFFFF, position + i + 1
-        raise self.damaged("a number is longer than ten bytes", position)
+                return value, position + i + 1
+        raise self.damaged(f"{what} is longer than {longest} bytes", position)
 
     def delimited(
         self,
@@ -239,7 +242,7 @@ class _Reader:
         if wire_type == VARINT:
             stop = self.varint(position, end)[1]
         elif wire_type == 2:
-            length, position = self.varint(position, end)
+            length, position = self.varint(position, end, "a length", _LONGEST_LENGTH)
             if length > end - position:
                 raise self.short(number, at, length, position, end)
             stop = position + length
@@ -255,7 +258,7 @@ class _Reader:
     ) -> None:
         """Refuse what cannot be kept as an unknown field."""
         owner = type(target).__name__
-        if number == 0 or wire_type in (6, 7):
+        if not 0 < number < 2**29 or wire_type in (6, 7):
             raise self.damaged(f"no field of {owner} can begin here", at)
         if wire_type in (3, 4):
             raise self.damaged(f"field {number} of {owner} is a group, which Caffe never has", at)
@@ -315,6 +318,7 @@ def _forks_differ(field: Field) -> bool:
 
 def _from_varint(field: Field, raw: int) -> Any:
     """The value that a varint stands for in ``field``; None for an unknown number of an enum."""
+    raw &= 0xFFFFFFFFFFFFFFFF
     if field.kind == "bool":
         return raw != 0
     if field.kind == "uint32":
