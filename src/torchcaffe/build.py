@@ -5,6 +5,7 @@ Caffe: ``src/caffe/net.cpp`` (Net::Init, AppendTop, AppendBottom, AppendParam).
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from torchcaffe.errors import InputError, LayerError, NetError, UnknownLayerError
+from torchcaffe.errors import InputError, LayerError, NetError, NetWarning, UnknownLayerError
 from torchcaffe.graph import insert_splits
 from torchcaffe.layers._call import Bottom, Call
+from torchcaffe.layers._exactness import Exactness
 from torchcaffe.layers._registry import (
     LayerType,
     Plan,
@@ -55,6 +57,11 @@ class Step:
     def name(self) -> str:
         """The layer's name."""
         return self.param.name
+
+    @property
+    def exactness(self) -> Exactness:
+        """The class of the forward pass: the options' own, or the type's."""
+        return self.plan.exactness or self.kind.exactness
 
     @property
     def setup(self) -> Setup:
@@ -152,6 +159,7 @@ def _build_step(
     _connect_tops(layer, kind, tops, shapes)
     setup = Setup(layer, phase, tuple(shapes[name] for name in layer.bottom), len(tops))
     check_arity(setup, kind)
+    _warn_unread(setup, kind)
     plan = kind.plan(setup)
     module, top_shapes = evaluate(setup, plan)
     for name, shape in zip(tops, top_shapes, strict=True):
@@ -171,6 +179,18 @@ def _build_step(
         module=module,
         specs=specs,
     )
+
+
+def _warn_unread(setup: Setup, kind: LayerType) -> None:
+    """Say which options Caffe, and so we, leave unread."""
+    for field, _ in setup.param.present():
+        if field.name.endswith("_param") and field.name not in kind.params:
+            warnings.warn(
+                f"{describe(setup.param, field.name)}: {kind.name} does not read {field.name}; "
+                f"Caffe ignores it silently",
+                NetWarning,
+                stacklevel=2,
+            )
 
 
 def _connect_tops(

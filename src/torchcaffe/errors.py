@@ -12,6 +12,7 @@
     ├── RecordingError         a recording that cannot be read or compared
     └── ConversionError        source that cannot be written, or does not compute the same
 
+    NetWarning                 a net holds something that has no effect, in Caffe as here
     WeightsWarning             weights were copied, but some layers of the net got none
 
 A message says where, what was expected, what arrived, and the way out.
@@ -52,6 +53,10 @@ class RecordingError(CaffeError):
 
 class ConversionError(CaffeError):
     """Source code that cannot be written, or does not compute what the net computes."""
+
+
+class NetWarning(UserWarning):
+    """A net holds something that has no effect, in Caffe as here."""
 
 
 class WeightsWarning(UserWarning):

@@ -98,7 +98,8 @@ class Plan:
     torch's own operator where it computes the same bits for finite numbers: codegen prints it
     instead, with ``plain_state`` making its tensors from the blobs where they differ.
     ``fill_order`` lists blob indices in the order of Caffe's filler draws where it is not simply
-    each blob once (recurrent layers fill some repeatedly and keep the first).
+    each blob once (recurrent layers fill some repeatedly and keep the first). ``exactness`` is the
+    forward pass's class where these options have another than the type.
     """
 
     call: Call | Bottom
@@ -107,6 +108,7 @@ class Plan:
     plain_state: State | None = None
     multiply_adds: int = 0
     fill_order: tuple[int, ...] | None = None
+    exactness: Exactness | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,18 @@ class LayerType:
     differentiable: bool
     max_axes: int | None
     since: str
+    more_params: tuple[str, ...]
+
+    @property
+    def params(self) -> tuple[str, ...]:
+        """The fields of LayerParameter that the type reads: its own message, by its name, and
+        those that it shares with other types."""
+        own = [
+            name
+            for name, field in LayerParameter.fields.items()
+            if field.kind == "message" and field.of == f"{self.name}Parameter"
+        ]
+        return (*own, *self.more_params)
 
     @property
     def doc(self) -> str:
@@ -150,6 +164,7 @@ def caffe_layer(
     differentiable: bool = True,
     max_axes: int | None = None,
     since: str = "0.1",
+    params: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Setup], Plan]], Callable[[Setup], Plan]]:
     """Register a plan function as the Caffe layer type ``name``.
 
@@ -169,6 +184,9 @@ def caffe_layer(
         False where Caffe has no backward pass.
     max_axes
         4 for the layers that Caffe writes with num, channels, height and width.
+    params
+        parameter messages that the type reads beside its own: "loss_param", or for Deconvolution
+        "convolution_param".
     """
 
     def register(plan: Callable[[Setup], Plan]) -> Callable[[Setup], Plan]:
@@ -189,6 +207,7 @@ def caffe_layer(
             differentiable=differentiable,
             max_axes=max_axes,
             since=since,
+            more_params=params,
         )
         return plan
 

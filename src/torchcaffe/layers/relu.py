@@ -19,4 +19,5 @@ def relu(layer: Setup) -> Plan:
         plain = Call("torch.nn.LeakyReLU", negative_slope=slope)
     else:
         plain = Call("torch.nn.ReLU")
-    return Plan(Call("torch.nn.functional.leaky_relu", Bottom(0), slope), plain=plain)
+    # A slope of -0.0 gives +0.0 for negative numbers, as Caffe's sum does, and NaN at -inf.
+    return Plan(Call("torch.nn.functional.leaky_relu", Bottom(0), slope or -0.0), plain=plain)

@@ -1,0 +1,86 @@
+"""Write docs/layers.md and docs/cli.md from the code; with --check, fail if they are stale."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import click
+
+from torchcaffe.cli import cli
+from torchcaffe.layers._registry import LayerType, layer_types
+from torchcaffe.proto.schema import LayerParameter
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def layers_page() -> str:
+    """Every layer type, from the registry and the plan functions' docstrings."""
+    types = layer_types()
+    lines = [
+        "# Layers",
+        "",
+        f"The {len(types)} layer types that torchcaffe computes. Written by `make docs` from the",
+        "layer files; [numerics](numerics.md) explains the exactness classes.",
+        "",
+        "| type | formula | exactness | gradient | in place | since |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind in types.values():
+        gradient = kind.gradient if kind.differentiable else "none"
+        formula = kind.doc.splitlines()[0].replace("|", "\\|")
+        lines.append(
+            f"| [{kind.name}](#{kind.name.lower()}) | {formula} | {kind.exactness} | {gradient} "
+            f"| {kind.in_place} | {kind.since} |"
+        )
+    for kind in types.values():
+        lines += ["", f"## {kind.name}", "", "```text", kind.doc, "```", *_parameters(kind)]
+    return "\n".join(lines) + "\n"
+
+
+def _parameters(kind: LayerType) -> list[str]:
+    """The parameter message with its defaults, as the schema has them."""
+    lines: list[str] = []
+    for param in kind.params:
+        lines += ["", f"`{param}`", "", "| field | kind | default |", "| --- | --- | --- |"]
+        for field in LayerParameter.fields[param].message.fields.values():
+            of = field.of or (", ".join(field.enum.numbers) if field.enum else field.kind)
+            default = "" if field.repeated or field.kind == "message" else f"`{field.default!r}`"
+            lines.append(f"| {field.name} | {'list of ' * field.repeated}{of} | {default} |")
+    return lines or ["", "No parameters."]
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    lines = ["# Command line", "", "Written by `make docs` from the commands' own help."]
+    context = click.Context(cli, info_name="torchcaffe", max_content_width=88)
+    pages = [("torchcaffe", cli.get_help(context))]
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, parent=context, info_name=name, max_content_width=88)
+        pages.append((f"torchcaffe {name}", command.get_help(inner)))
+    for title, text in pages:
+        lines += ["", f"## {title}", "", "```text", text.rstrip(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="fail if a page is stale")
+    check = parser.parse_args().check
+    stale = []
+    for name, page in (("layers.md", layers_page()), ("cli.md", cli_page())):
+        path = DOCS / name
+        if path.exists() and path.read_text() == page:
+            continue
+        stale.append(name)
+        if not check:
+            path.write_text(page)
+    if check and stale:
+        sys.exit(f'docs/{", docs/".join(stale)}: stale; run "make docs"')
+
+
+if __name__ == "__main__":
+    main()
