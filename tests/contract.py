@@ -83,6 +83,13 @@ def fill_blobs(net: CaffeNet) -> None:
                 value.copy_(torch.from_numpy(numbers))
 
 
+def restore_buffers(net: CaffeNet, state: dict[str, torch.Tensor]) -> None:
+    """Statistics as they were, in new tensors: an earlier run's graph may hold the old ones."""
+    for name, _ in list(net.named_buffers()):
+        holder, _, leaf = name.rpartition(".")
+        setattr(net.get_submodule(holder), leaf, state[name].clone())
+
+
 class LayerContract:
     """Inherit, and set the attributes; see the module."""
 
@@ -108,7 +115,7 @@ class LayerContract:
 
     def call_reference(self, function: Any, case: Case, net: CaffeNet, **more: Any) -> Any:
         step = net.steps[-1]
-        dtype = np.float32 if step.kind.exactness.kind == "bitwise" else np.float64
+        dtype = np.float32 if step.exactness.kind == "bitwise" else np.float64
         bottoms = [value.astype(dtype) for value in case.arrays().values()]
         blobs = [value.detach().numpy().astype(dtype) for value in net.params.get("layer", [])]
         with np.errstate(all="ignore"):
@@ -185,7 +192,7 @@ class LayerContract:
         state = copy.deepcopy(net.state_dict())
 
         def function(*values: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            net.load_state_dict(state)
+            restore_buffers(net, state)
             net.seed(1701)
             given = fixed | dict(zip(names, values[: len(names)], strict=True))
             tops = self.tops(net, net.run(given))
