@@ -152,7 +152,7 @@ def _roundings(
         error = np.maximum(np.abs(a - exact), np.abs(b - exact))
         error = np.where(gap > 0, error, 0)
         size = np.where(finite, sensitivity.scale, 0) + np.abs(exact)
-    tiny = np.finfo(np.float32).tiny
+    tiny = float(np.finfo(np.float32).tiny)
     return error / (MARGIN * UNIT * size + tiny * UNIT)
 
 
