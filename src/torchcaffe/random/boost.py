@@ -21,14 +21,15 @@ CHUNK = 1 << 16
 """Words handled at a time, so that temporaries stay in the cache."""
 
 FLOAT_MAX = np.finfo(np.float32).max
-TWO_POW_MINUS_32 = np.float32(2.0**-32)
+HALF = np.float32(0.5)
+WORD_UNIT = np.float32(2.0**-32)
 WORD_MAX = 2**32 - 1
 
 
 def uniform(stream: Mersenne, low: float, high: float, n: int) -> Floats:
     """``n`` floats from ``low`` to ``high``, both attainable; (n,) float32.
 
-    Draws one word a value, and one more for each value that rounds above ``high``. Raises InputError
+    Draws one word a value, and one more for each that would lie above ``high``. Raises InputError
     unless low <= high and both are finite.
     Caffe  caffe_rng_uniform, over boost::uniform_real<float> to the float after ``high``.
     """
@@ -36,12 +37,12 @@ def uniform(stream: Mersenne, low: float, high: float, n: int) -> Floats:
     top = np.nextafter(last, FLOAT_MAX) if np.isfinite(last) else last
     if not (np.isfinite(first) and np.isfinite(top) and first < top):
         raise InputError(
-            f"a uniform distribution needs finite bounds, the lower one first; "
-            f"got min {first} and max {last}"
+            f"a uniform distribution needs min <= max, both finite, "
+            f"got min {first:g} and max {last:g}"
         )
     # Boost halves a range whose width is no float.
-    if top / 2 - first / 2 > FLOAT_MAX / 2:
-        return _below(stream, first / 2, top / 2, n) * np.float32(2)
+    if top * HALF - first * HALF > FLOAT_MAX * HALF:
+        return _below(stream, first * HALF, top * HALF, n) * np.float32(2)
     return _below(stream, first, top, n)
 
 
@@ -57,7 +58,7 @@ def _below(stream: Mersenne, low: np.float32, top: np.float32, n: int) -> Floats
     filled = 0
     while filled < n:
         values = stream.raw(min(n - filled, CHUNK)).astype(np.float32)
-        values *= TWO_POW_MINUS_32
+        values *= WORD_UNIT
         values *= width
         values += low
         inside = values < top
@@ -106,7 +107,7 @@ def integer(stream: Mersenne, top: int) -> int:
         raise InputError(f"a random whole number is drawn from 0 to at most {WORD_MAX}, not {top}")
     if top == 0:
         return 0
-    bucket = _bucket(top)
+    bucket = int(_bucket(top))
     while True:
         value = stream.word() // bucket
         if value <= top:
@@ -134,7 +135,7 @@ def shuffle(stream: Mersenne, items: MutableSequence[Any]) -> None:
 
 
 def _picks(stream: Mersenne, last: int, n: int) -> list[int]:
-    """``integer(last)``, ``integer(last - 1)``, ... from ``n`` words; fewer than ``n`` if any is refused."""
+    """``integer(last)``, ``integer(last - 1)``, ...: as many as ``n`` words make."""
     words = stream.raw(n).astype(np.int64)
     picks: list[int] = []
     while words.size:

@@ -18,8 +18,8 @@ class Mersenne:
     """A stream of 32-bit words: ``boost::mt19937``, seeded as Caffe seeds it.
 
     seed   0 to 2**32 - 1; without one, four bytes of the operating system's noise
-    Caffe  src/caffe/common.cpp (RNG) and Boost's mersenne_twister.hpp.  Nothing is drawn ahead: after
-           any draw, the stream stands where Caffe's would.
+    Caffe  src/caffe/common.cpp (RNG) and Boost's mersenne_twister.hpp.  Nothing is drawn ahead:
+           after any draw, the stream stands where Caffe's would.
     """
 
     def __init__(self, seed: int | None = None) -> None:
