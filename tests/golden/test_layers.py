@@ -87,5 +87,5 @@ def test_recording(case: dict[str, object]) -> None:
         after = f"param_after/{name}"
         expected[after] = arrays.get(after, value)
         owner = next(step for step in net.steps if step.name == name.rsplit("/", 1)[0])
-        held[after] = owner.kind.exactness if after in arrays else bitwise()
+        held[after] = owner.exactness if after in arrays else bitwise()
     assert_parity({name: ours[name] for name in expected if name in ours}, expected, held, probed)

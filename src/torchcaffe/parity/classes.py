@@ -40,7 +40,7 @@ def declared_classes(net: CaffeNet) -> Classes:
     for step in net.steps:
         fed.append(max((forward[name] for name in step.bottoms), default=bitwise()))
         for name in step.tops:
-            forward[name] = after(fed[-1], step.kind.exactness)
+            forward[name] = after(fed[-1], step.exactness)
     diffs: dict[str, Exactness] = {}
     param_diffs: dict[str, Exactness] = {}
     for step, inherited in zip(reversed(net.steps), reversed(fed), strict=True):
