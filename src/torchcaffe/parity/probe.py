@@ -62,16 +62,16 @@ def _run(
         for tensor in (*twin.parameters(), *twin.buffers()):
             if tensor.data_ptr() not in seen:
                 seen.add(tensor.data_ptr())
-                tensor.mul_(torch.from_numpy(_signs(tuple(tensor.shape), generator)))
+                tensor.mul_(torch.as_tensor(_signs(tuple(tensor.shape), generator)))
     fixed = index_inputs(twin)
     given = {
-        name: torch.from_numpy(
+        name: torch.as_tensor(
             value.astype(np.float64) * (1.0 if name in fixed else _signs(value.shape, generator))
         ).requires_grad_(name not in fixed)
         for name, value in inputs.items()
     }
     more = {
-        name: torch.from_numpy(value.astype(np.float64) * _signs(value.shape, generator))
+        name: torch.as_tensor(value.astype(np.float64) * _signs(value.shape, generator))
         for name, value in extra.items()
     }
     values = measure(twin, twin.run(given), more)
