@@ -9,7 +9,6 @@ place in the file it came from.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from torchcaffe.errors import NetError
 from torchcaffe.proto.schema import (
@@ -21,7 +20,7 @@ from torchcaffe.proto.schema import (
     SolverParameter,
     V1LayerParameter,
 )
-from torchcaffe.proto.upgrade_tools import Upgrade, move
+from torchcaffe.proto.upgrade_tools import Upgrade, keep_place, move
 from torchcaffe.proto.upgrade_v0 import upgrade_v0
 from torchcaffe.proto.upgrade_v1 import upgrade_v1
 
@@ -141,7 +140,7 @@ def upgrade_solver(solver: SolverParameter, file: str | None = None) -> SolverPa
                 f"solver_type ({result.solver_type}); remove solver_type."
             )
         result.type = _SOLVER_TYPES[result.solver_type]
-        _keep_place(result, "solver_type", "type")
+        keep_place(result, "solver_type", result, "type")
         result.clear("solver_type")
     if file is not None:
         _complete_prefix(result, Path(file))
@@ -153,8 +152,3 @@ def _complete_prefix(solver: SolverParameter, file: Path) -> None:
         solver.snapshot_prefix = str(file.with_suffix(""))
     elif Path(solver.snapshot_prefix).is_dir():
         solver.snapshot_prefix = str(Path(solver.snapshot_prefix) / file.stem)
-
-
-def _keep_place(message: Any, old: str, new: str) -> None:
-    if old in message._where:
-        message._where[new] = message._where[old]

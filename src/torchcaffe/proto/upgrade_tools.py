@@ -20,7 +20,8 @@ class Upgrade:
 
     def error(self, where: Location | None, words: str) -> NetError:
         """The NetError for a place in the file."""
-        return NetError(f"{where or self.file}: {words}.")
+        stop = "" if words.endswith("?") else "."
+        return NetError(f"{where or self.file}: {words}{stop}")
 
     def problem(self, where: Location | None, words: str) -> None:
         """Log something that Caffe reports as an error before it goes on without it."""
@@ -36,6 +37,11 @@ def move(source: Message, name: str, target: Message, new_name: str) -> None:
         getattr(target, new_name).append(new.check_one(value))
     else:
         target._values[new_name] = new.check(value)
+    keep_place(source, name, target, new_name)
+
+
+def keep_place(source: Message, name: str, target: Message, new_name: str) -> None:
+    """Give a field that was made from another the place of that one."""
     if where := source.where(name):
         target._where[new_name] = where
         target.location = target.location or where

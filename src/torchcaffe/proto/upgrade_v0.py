@@ -5,7 +5,7 @@ from __future__ import annotations
 from torchcaffe.proto.message import Field
 from torchcaffe.proto.schema import NetParameter, V0LayerParameter, V1LayerParameter
 from torchcaffe.proto.suggest import did_you_mean
-from torchcaffe.proto.upgrade_tools import Upgrade, move
+from torchcaffe.proto.upgrade_tools import Upgrade, keep_place, move
 
 _TYPES = {
     "accuracy": "ACCURACY",
@@ -155,6 +155,7 @@ def _layer(connection: V1LayerParameter, upgrade: Upgrade) -> V1LayerParameter:
     old = connection.layer
     if old.has("type"):
         result.type = _type(old, upgrade)
+        keep_place(old, "type", result, "type")
     for field, _ in old.present():
         _field(field, old, result, upgrade)
     return result
@@ -165,7 +166,7 @@ def _type(old: V0LayerParameter, upgrade: Upgrade) -> str:
         raise upgrade.error(
             old.where("type"),
             f'layer "{old.name}" has the type "{old.type}", which no V0 net has'
-            + did_you_mean(old.type, _TYPES).removesuffix("."),
+            + did_you_mean(old.type, _TYPES),
         )
     return _TYPES[old.type]
 

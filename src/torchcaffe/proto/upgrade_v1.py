@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchcaffe.proto.schema import LayerParameter, NetParameter, ParamSpec, V1LayerParameter
-from torchcaffe.proto.upgrade_tools import Upgrade, move
+from torchcaffe.proto.upgrade_tools import Upgrade, keep_place, move
 
 _TYPES = {
     "NONE": "",
@@ -63,12 +63,12 @@ def upgrade_v1(net: NetParameter, upgrade: Upgrade) -> NetParameter:
             net.layer[0].where(),
             'the net has layers both as "layer" and as the older "layers"; use "layer" only',
         )
-    net.layer = [_layer(layer, upgrade) for layer in net.layers]
+    net.layer = [_layer(layer) for layer in net.layers]
     net.clear("layers")
     return net
 
 
-def _layer(old: V1LayerParameter, upgrade: Upgrade) -> LayerParameter:
+def _layer(old: V1LayerParameter) -> LayerParameter:
     new = LayerParameter()
     new.location = old.location
     for field, value in old.present():
@@ -76,13 +76,7 @@ def _layer(old: V1LayerParameter, upgrade: Upgrade) -> LayerParameter:
             _add_specs(new, old, field.name)
         elif field.name == "type":
             new.type = _TYPES[value]
-            if where := old.where("type"):
-                new._where["type"] = where
-        elif field.name == "layer":
-            upgrade.problem(
-                old.where("layer"),
-                f'layer "{old.name}" has a V0 layer inside, which is ignored',
-            )
+            keep_place(old, "type", new, "type")
         else:
             move(old, field.name, new, field.name)
     return new
