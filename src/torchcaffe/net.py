@@ -202,10 +202,13 @@ class CaffeNet(nn.Module):
                 key = (owner.name, owner_index)
                 entry = result.setdefault(key, (params[owner.name][owner_index], []))
                 entry[1].append(spec)
-        return [
-            Learnable(layer, index, value, *_multipliers(layer, specs))
-            for (layer, index), (value, specs) in result.items()
-        ]
+        learnable = []
+        for (layer, index), (value, specs) in result.items():
+            rate, decay = _multipliers(layer, specs)
+            # BatchNorm's statistics are listed with the rest, at a rate of 0.
+            rate = rate if isinstance(value, nn.Parameter) else 0.0
+            learnable.append(Learnable(layer, index, value, rate, decay))
+        return learnable
 
     def seed(self, seed: int) -> None:
         """Restart Caffe's random stream, as ``caffe.set_random_seed`` does."""
