@@ -244,7 +244,9 @@ def apply(
     call: Call | Bottom = plan.call
     result: Any
     if isinstance(call, Bottom):
-        return (bottoms[call.index],) * tops
+        bottom = bottoms[call.index]
+        # Several tops are views, so that each has a gradient of its own.
+        return tuple(bottom.view_as(bottom) for _ in range(tops)) if tops > 1 else (bottom,)
     result = module(*bottoms) if module is not None else call.build(bottoms)
     if isinstance(result, torch.Tensor):
         return (result,)

@@ -5,13 +5,13 @@ Caffe: ``src/caffe/net.cpp`` (FilterNet, StateMeetsRule) and ``src/caffe/util/in
 
 from __future__ import annotations
 
-import difflib
 from collections import defaultdict
 from collections.abc import Sequence
 
 from torchcaffe.errors import NetError
 from torchcaffe.layers._registry import describe
 from torchcaffe.proto.schema import LayerParameter, NetParameter, NetState, NetStateRule
+from torchcaffe.proto.suggest import did_you_mean
 
 Top = tuple[int, int]
 
@@ -136,12 +136,11 @@ def missing_bottom(
     later = [other.name for other in layers[index:] if name in other.top]
     if later:
         hint = (
-            f' Layer "{later[0]}" makes it, but only later: layers are listed in the order they '
+            f'. Layer "{later[0]}" makes it, but only later: layers are listed in the order they '
             f"run, and a net has no cycles."
         )
     else:
-        close = difflib.get_close_matches(name, earlier, n=1)
-        hint = f' Did you mean "{close[0]}"?' if close else ""
+        hint = did_you_mean(name, earlier) or "."
     return NetError(
-        f'{describe(layer, "bottom")}: bottom "{name}" is not the top of any earlier layer.{hint}'
+        f'{describe(layer, "bottom")}: bottom "{name}" is not the top of any earlier layer{hint}'
     )

@@ -13,6 +13,7 @@ import click
 
 from torchcaffe import __version__
 from torchcaffe.errors import CaffeError
+from torchcaffe.proto.suggest import did_you_mean
 
 
 class Verbs(click.Group):
@@ -33,11 +34,8 @@ class Verbs(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """As click does it, with a suggestion for a verb that is misspelt."""
         if args and args[0] not in self.list_commands(ctx):
-            import difflib
-
-            close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f' Did you mean "{close[0]}"?' if close else ""
-            ctx.fail(f'there is no command "{args[0]}".{hint}')
+            hint = did_you_mean(args[0], self.list_commands(ctx)) or "."
+            ctx.fail(f'there is no command "{args[0]}"{hint}')
         return super().resolve_command(ctx, args)
 
 

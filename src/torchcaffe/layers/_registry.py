@@ -12,7 +12,6 @@ Every public file of this folder is found and imported on the first look-up.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -28,6 +27,7 @@ from torchcaffe.errors import LayerError, UnknownLayerError
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import Exactness, accumulated
 from torchcaffe.proto.schema import FillerParameter, LayerParameter
+from torchcaffe.proto.suggest import did_you_mean
 
 Shape = tuple[int, ...]
 Arity = tuple[int, int | None]
@@ -238,10 +238,9 @@ def layer_type(param: LayerParameter) -> LayerType:
 
 def unknown_type(name: str) -> str:
     """The sentence about a type that is not known."""
-    close = difflib.get_close_matches(name, layer_types(), n=1)
-    hint = f' Did you mean "{close[0]}"?' if close else ""
+    hint = did_you_mean(name, layer_types()) or "."
     return (
-        f'type "{name}" is not a layer torchcaffe knows.{hint} '
+        f'type "{name}" is not a layer torchcaffe knows{hint} '
         f'"torchcaffe layers" lists those it knows.'
     )
 
