@@ -183,10 +183,10 @@ def _build_step(
 
 def _warn_unread(setup: Setup, kind: LayerType) -> None:
     """Say which options Caffe, and so we, leave unread."""
-    for field, _ in setup.param.present():
-        if field.name.endswith("_param") and field.name not in kind.params:
+    for read, _ in setup.param.present():
+        if read.name.endswith("_param") and read.name not in kind.params:
             warnings.warn(
-                f"{describe(setup.param, field.name)}: {kind.name} does not read {field.name}; "
+                f"{describe(setup.param, read.name)}: {kind.name} does not read {read.name}; "
                 f"Caffe ignores it silently",
                 NetWarning,
                 stacklevel=2,

@@ -94,7 +94,8 @@ State = Callable[[Sequence[torch.Tensor]], dict[str, torch.Tensor]]
 class Plan:
     """How a layer is computed.
 
-    ``call`` is what runs (a ``Bottom``: every top is that bottom itself). ``blobs`` name the module's tensors in Caffe's order. ``plain`` is
+    ``call`` is what runs (a ``Bottom``: every top is that bottom itself). ``blobs`` name the
+    module's tensors in Caffe's order. ``plain`` is
     torch's own operator where it computes the same bits for finite numbers: codegen prints it
     instead, with ``plain_state`` making its tensors from the blobs where they differ.
     ``fill_order`` lists blob indices in the order of Caffe's filler draws where it is not simply

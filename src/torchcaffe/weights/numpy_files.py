@@ -28,7 +28,7 @@ _FORMS = (
 def read_npz(path: Path) -> Weights:
     """Arrays named ``layer/0``, ``layer/1``, or ``layer_w`` and the like."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, zipfile.BadZipFile, KeyError) as error:
         raise WeightsError(f"{path} cannot be read as .npz: {error}") from None
