@@ -6,9 +6,10 @@
     at most ``n`` units in the last place from Caffe.
 ``accumulated(k)``
     sums whose order the library chooses. With ``u = 2**-24`` (float32's unit roundoff), an answer
-    is accepted if it is what inputs and weights off by ``k`` roundings each could have given:
-    ``|y - y64| <= 4 * k * u * (S + |y64|)``, where ``y64`` is the float64 answer and ``S`` the root
-    of the sum of ``(dy/da_i * a_i)**2`` over all inputs and weights. For a dot product of n terms
+    is accepted if it is what inputs, weights and the numbers computed between, off by ``k``
+    roundings each, could have given: ``|y - y64| <= 4 * k * u * (S + |y64|)``, where ``y64`` is
+    the float64 answer and ``S`` the root of the sum of ``(dy/da_i * a_i)**2`` over all inputs,
+    weights and numbers that torch's operators compute on the way. For a dot product of n terms
     that is the root of the sum of ``(a_i * b_i)**2``, and ``sqrt(n) * S`` is about the sum of
     ``|a_i * b_i|``. Rounding errors have no preferred sign, so summing n terms one after the other
     costs about ``sqrt(n) / 2`` roundings (Higham and Mary 2019). The default, 8, is that of 256

@@ -1,18 +1,22 @@
 """How strongly each blob and gradient of a net depends on its inputs and weights.
 
 The net is run in float64, then again with every input, weight and top gradient off by one part in
-a few million, up or down at random. What that moves, rounding can move.
+a few million, up or down at random, and so every number that torch's operators make on the way,
+forward and backward. What that moves, rounding can move.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from torchcaffe.net import CaffeNet, Run
 from torchcaffe.parity.compare import Sensitivity
@@ -74,8 +78,29 @@ def _run(
         name: torch.as_tensor(value.astype(np.float64) * _signs(value.shape, generator))
         for name, value in extra.items()
     }
-    values = measure(twin, twin.run(given), more)
+    with nullcontext() if generator is None else _Roundings(generator):
+        values = measure(twin, twin.run(given), more)
     return {name: value.detach().numpy() for name, value in values.items()}
+
+
+class _Roundings(TorchDispatchMode):
+    """Moves what torch's operators compute, but for whole numbers: exact ones, and indices."""
+
+    def __init__(self, generator: np.random.Generator) -> None:
+        super().__init__()
+        self.generator = generator
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func.is_view or func._schema.is_mutable:
+            return result
+        return tree_map_only(Tensor, self._moved, result)
+
+    def _moved(self, value: Tensor) -> Tensor:
+        if not value.is_floating_point() or value.is_meta:
+            return value
+        signs = torch.as_tensor(_signs(tuple(value.shape), self.generator))
+        return torch.where(value == value.round(), value, value * signs)
 
 
 def _signs(shape: tuple[int, ...], generator: np.random.Generator | None) -> Array:
