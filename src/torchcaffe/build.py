@@ -16,7 +16,7 @@ from torch import nn
 
 from torchcaffe.errors import InputError, LayerError, NetError, NetWarning, UnknownLayerError
 from torchcaffe.graph import insert_splits
-from torchcaffe.layers._call import Bottom, Call
+from torchcaffe.layers._call import Bottom, Call, Function
 from torchcaffe.layers._exactness import Exactness
 from torchcaffe.layers._registry import (
     LayerType,
@@ -50,6 +50,7 @@ class Step:
     top_shapes: list[Shape]
     loss_weights: list[float]
     module: nn.Module | None
+    function: Function | None
     specs: list[ParamSpec]
     needs: Needs = field(default_factory=lambda: Needs(False, [], []))
 
@@ -177,6 +178,7 @@ def _build_step(
         top_shapes=top_shapes,
         loss_weights=_loss_weights(setup, kind, len(tops)),
         module=module,
+        function=function_of(plan, len(tops)),
         specs=specs,
     )
 
@@ -221,7 +223,7 @@ def evaluate(setup: Setup, plan: Plan) -> tuple[nn.Module | None, list[Shape]]:
         bottoms = [torch.empty(shape) for shape in setup.bottoms]
         try:
             module = construct(plan)
-            tops = apply(plan, module, bottoms, setup.tops)
+            tops = apply(function_of(plan, setup.tops), module, bottoms)
         except (RuntimeError, ValueError, IndexError) as error:
             listed = ", ".join(shape_text(shape) for shape in setup.bottoms)
             raise setup.refuse(f"cannot be computed for bottoms of {listed}: {error}") from error
@@ -237,17 +239,27 @@ def construct(plan: Plan) -> nn.Module | None:
     return module
 
 
+def function_of(plan: Plan, tops: int) -> Function | None:
+    """A plan without a module as a function of the bottoms."""
+    if isinstance(plan.call, Call):
+        return None if plan.call.is_module else plan.call.function()
+    index = plan.call.index
+    if tops <= 1:
+        return lambda bottoms: bottoms[index]
+    # Several tops are views, so that each has a gradient of its own.
+    return lambda bottoms: tuple(bottoms[index].view_as(bottoms[index]) for _ in range(tops))
+
+
 def apply(
-    plan: Plan, module: nn.Module | None, bottoms: Sequence[torch.Tensor], tops: int
+    function: Function | None, module: nn.Module | None, bottoms: Sequence[torch.Tensor]
 ) -> tuple[torch.Tensor, ...]:
     """The layer's tops."""
-    call: Call | Bottom = plan.call
     result: Any
-    if isinstance(call, Bottom):
-        bottom = bottoms[call.index]
-        # Several tops are views, so that each has a gradient of its own.
-        return tuple(bottom.view_as(bottom) for _ in range(tops)) if tops > 1 else (bottom,)
-    result = module(*bottoms) if module is not None else call.build(bottoms)
+    if function is not None:
+        result = function(bottoms)
+    else:
+        assert module is not None
+        result = module(*bottoms)
     if isinstance(result, torch.Tensor):
         return (result,)
     return tuple(result) if result is not None else ()

@@ -276,7 +276,7 @@ class CaffeNet(nn.Module):
             if not down:
                 bottoms[position] = bottoms[position].detach()
         module = self._modules[key] if key is not None else None
-        tops = apply(step.plan, module, bottoms, len(step.tops))
+        tops = apply(step.function, module, bottoms)
         if step.needs.cut or not step.kind.differentiable:
             tops = tuple(top.detach() for top in tops)
         for name, top, weight in zip(step.tops, tops, step.loss_weights, strict=True):

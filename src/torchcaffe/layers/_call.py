@@ -13,12 +13,15 @@ Any other call is a function of the bottoms::
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from torch import nn
+
+
+Function = Callable[[Sequence[Any]], Any]
 
 
 @dataclass(frozen=True)
@@ -57,21 +60,35 @@ class Call:
 
     def build(self, bottoms: Sequence[Any] = ()) -> Any:
         """Evaluate with the bottoms put in; for a module's call, construct the module."""
-        args = [_fill(value, bottoms) for value in self.args]
-        kwargs = {name: _fill(value, bottoms) for name, value in self.kwargs}
-        return resolve(self.target)(*args, **kwargs)
+        return self.function()(bottoms)
+
+    def function(self) -> Function:
+        """The call as a function of the bottoms, every name in it resolved once."""
+        target = resolve(self.target)
+        args = [_function(value) for value in self.args]
+        kwargs = {name: _function(value) for name, value in self.kwargs}
+
+        def evaluate(bottoms: Sequence[Any]) -> Any:
+            return target(
+                *[value(bottoms) for value in args],
+                **{name: value(bottoms) for name, value in kwargs.items()},
+            )
+
+        return evaluate
 
 
-def _fill(value: Any, bottoms: Sequence[Any]) -> Any:
+def _function(value: Any) -> Function:
     if isinstance(value, Bottom):
-        return bottoms[value.index]
+        index = value.index
+        return lambda bottoms: bottoms[index]
     if isinstance(value, AllBottoms):
-        return tuple(bottoms)
+        return lambda bottoms: tuple(bottoms)
     if isinstance(value, Call):
-        return value.build(bottoms)
+        return value.function()
     if isinstance(value, tuple):
-        return tuple(_fill(item, bottoms) for item in value)
-    return value
+        parts = [_function(item) for item in value]
+        return lambda bottoms: tuple([part(bottoms) for part in parts])
+    return lambda bottoms: value
 
 
 @cache
