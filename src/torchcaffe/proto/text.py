@@ -75,13 +75,14 @@ class _Parser:
 
     def finish(self, target: Message) -> None:
         """Check that required fields are there, and make arrays of lists of numbers."""
-        for field in target.fields.values():
-            if field.required and not target.has(field.name):
-                raise ParseError(
-                    f'{target.location}: {field.owner} lacks its required field "{field.name}".'
-                )
-            if field.array and field.name in target._values:
-                target._values[field.name] = np.array(target._values[field.name], field.dtype)
+        fields = target.fields
+        for name in fields if type(target).demanding else ():
+            if fields[name].required and not target.has(name):
+                words = f'{fields[name].owner} lacks its required field "{name}".'
+                raise ParseError(f"{target.location}: {words}")
+        for name, value in target._values.items():
+            if fields[name].array:
+                target._values[name] = np.array(value, fields[name].dtype)
 
     def field(self, target: Message, depth: int) -> None:
         """Read one field, that is a name and one value or a list."""

@@ -12,10 +12,13 @@ from bisect import bisect_right
 from torchcaffe.errors import ParseError
 from torchcaffe.proto.message import Location
 
-_GAP = re.compile(r"(?:[ \t\r\n\v\f]+|#[^\n]*)+")
+_GAP = re.compile(r"[ \t\r\n\v\f]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NUMBER = re.compile(r"\.?[0-9](?:[eE][+-]|[A-Za-z0-9_.])*")
-_STRING = re.compile(r"\"(?:[^\"\\\n\0]|\\[^\n\0])*\"|'(?:[^'\\\n\0]|\\[^\n\0])*'")
+_NUMBER = re.compile(r"\.?[0-9][A-Za-z0-9_.]*(?:(?<=[eE])[+-][A-Za-z0-9_.]*)*")
+# Written so that no group is repeated once a character, which would take memory for each.
+_STRING = re.compile(
+    r"\"[^\"\\\n\0]*(?:\\[^\n\0][^\"\\\n\0]*)*\"|'[^'\\\n\0]*(?:\\[^\n\0][^'\\\n\0]*)*'"
+)
 _INTEGER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _FLOAT = re.compile(r"(?:0|[1-9][0-9]*)?(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?[fF]?")
 _ESCAPE = re.compile(
@@ -75,8 +78,7 @@ class Tokens:
 
     def next(self) -> None:
         """Move to the next token."""
-        gap = _GAP.match(self.source, self._position)
-        self.start = gap.end() if gap else self._position
+        self.start = self._after_gap(self._position)
         if self.start == len(self.source):
             self.kind, self.text = "end", ""
             return
@@ -89,6 +91,16 @@ class Tokens:
             return False
         self.next()
         return True
+
+    def _after_gap(self, position: int) -> int:
+        """The place after white space and comments."""
+        while True:
+            gap = _GAP.match(self.source, position)
+            assert gap is not None
+            if not self.source.startswith("#", gap.end()):
+                return gap.end()
+            line_end = self.source.find("\n", gap.end())
+            position = len(self.source) if line_end < 0 else line_end
 
     def _read(self, first: str) -> tuple[str, str]:
         if found := _NAME.match(self.source, self.start):
