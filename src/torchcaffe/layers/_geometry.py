@@ -60,3 +60,16 @@ def window_sizes(
             )
         sizes.append(out)
     return tuple(sizes)
+
+
+def simple(values: Sequence[int]) -> int | tuple[int, ...]:
+    """One number where all are the same, as people write it."""
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def refuse_cudnn(layer: Setup, param: Any) -> None:
+    """Refuse ``engine: CUDNN``, as a Caffe without a GPU does."""
+    layer.require(
+        param.engine != "CUDNN",
+        'engine: CUDNN is not in a Caffe built for the CPU; leave "engine" out',
+    )

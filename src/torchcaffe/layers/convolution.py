@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from torchcaffe.layers._call import Call
 from torchcaffe.layers._exactness import accumulated
-from torchcaffe.layers._geometry import spatial, window_sizes
+from torchcaffe.layers._geometry import refuse_cudnn, simple, spatial, window_sizes
 from torchcaffe.layers._registry import Blob, Plan, Setup, Shape, caffe_layer, filler
 
 
@@ -133,9 +133,7 @@ def check_filters(
     )
     layer.require(all(kernel), f"kernel sizes must be positive, got {tuple(kernel)}")
     layer.require(all(stride), f"strides must be positive, got {tuple(stride)}")
-    layer.require(
-        p.engine != "CUDNN", 'engine: CUDNN is not in a Caffe built for the CPU; leave "engine" out'
-    )
+    refuse_cudnn(layer, p)
 
 
 def torch_convolution(
@@ -172,8 +170,3 @@ def torch_convolution(
         options["bias"] = False
     channels = layer.bottoms[0][1]
     return Call(f"torch.nn.{kind}{axes}d", channels, p.num_output, **options)
-
-
-def simple(values: Sequence[int]) -> int | tuple[int, ...]:
-    """One number where all are the same, as people write it."""
-    return values[0] if len(set(values)) == 1 else tuple(values)
