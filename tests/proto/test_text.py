@@ -25,6 +25,7 @@ from torchcaffe.proto.schema import (
     SolverParameter,
 )
 
+GOLDENS = Path(__file__).parents[1] / "goldens"
 NET = """\
 # a comment
 name: "tiny"  # and another
@@ -375,6 +376,15 @@ class TestFiles:
     def test_folder(self, tmp_path: Path) -> None:
         with pytest.raises(ParseError, match="is a folder; a text NetParameter was expected there"):
             read_text(tmp_path, NetParameter)
+
+    def test_other_kinds_are_recognised(self, tmp_path: Path) -> None:
+        words = r"is a binary file, not a text NetParameter \(prototxt\)\.$"
+        with pytest.raises(ParseError, match=words):
+            read_text(GOLDENS / "solvers/adam/tiny_iter_20.caffemodel", NetParameter)
+        path = tmp_path / "net.prototxt"
+        path.write_text('name: "a"', "utf-16")
+        with pytest.raises(ParseError, match=r"is UTF-16 text \(save it as UTF-8\), not a text"):
+            read_text(path, NetParameter)
 
     def test_no_path(self) -> None:
         with pytest.raises(ParseError, match="is not a path"):

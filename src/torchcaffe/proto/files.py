@@ -28,6 +28,8 @@ _SIGNATURES = (
     (b"BZh", "compressed with bzip2 (decompress it first)"),
     (b"\xfd7zXZ\x00", "compressed with xz (decompress it first)"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive (decompress it first)"),
+    (b"\xff\xfe", "UTF-16 text (save it as UTF-8)"),
+    (b"\xfe\xff", "UTF-16 text (save it as UTF-8)"),
     (b"\x89PNG\r\n", "a PNG image"),
     (b"\xff\xd8\xff", "a JPEG image"),
     (b"<!DOCTYPE", "a web page (perhaps a failed download)"),
