@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from torchcaffe.build import DATA_LAYERS
 from torchcaffe.errors import RecordingError
 from torchcaffe.recording.index import Entry, Fields, open_index
 
@@ -97,7 +96,7 @@ class Recording:
 
     def _read_layers(self, index: Fields) -> None:
         self._history: dict[str, list[tuple[int, Entry]]] = {}
-        for name, entry in {**self._named(index, "initial"), **self._inputs}.items():
+        for name, entry in {**self._inputs, **self._named(index, "initial")}.items():
             self._history[name] = [(-1, entry)]
         layers = []
         self._bottom_diffs: list[list[Entry] | None] = []
@@ -110,8 +109,6 @@ class Recording:
             layers.append(RecordedLayer(part.text("name"), part.text("type"), bottoms, names))
             diffs = part.parts("bottom_diffs") if part.raw("bottom_diffs") is not None else None
             self._bottom_diffs.append(None if diffs is None else [diff.entry() for diff in diffs])
-            if part.text("type") in DATA_LAYERS:
-                self._inputs |= {top.text("name"): top.entry() for top in tops}
         self.layers = tuple(layers)
 
     def _read_params(self, index: Fields) -> None:

@@ -49,6 +49,8 @@ LABELS = {
     ("Embed", 0): "words",
 }
 
+DATA_LAYERS = ("Data", "HDF5Data", "ImageData", "WindowData")
+
 
 class Refusal(Exception):
     """Something that the person can put right; printed as one line."""
@@ -307,6 +309,9 @@ def record_pass(caffe, args, store):
         result["initial"] = [named(store.keep(blob.data), name) for name, blob in pairs]
     seeded = set_seed(caffe, args.seed)
     result["layers"], result["loss"] = record_forward(net, layers, store)
+    for record in result["layers"]:
+        if record["type"] in DATA_LAYERS:
+            result["inputs"] += [dict(top, made="by the layer") for top in record["tops"]]
     blobs = [blob for layer in layers for blob in layer.blobs]
     for entry, blob in zip(result["params"], blobs):
         if described(blob.data)[0]["sha256"] != entry["sha256"]:
