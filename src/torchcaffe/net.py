@@ -18,6 +18,7 @@ from torchcaffe.errors import InputError, LayerError, NetError
 from torchcaffe.fillers import fill
 from torchcaffe.graph import filter_layers, merged_state
 from torchcaffe.layers._registry import Shape, describe, shape_text
+from torchcaffe.optimize import OptimizedNet
 from torchcaffe.proto.schema import NetParameter, ParamSpec
 from torchcaffe.random import Mersenne
 
@@ -130,6 +131,7 @@ class CaffeNet(nn.Module):
                 elif spec.name:
                     owners[spec.name] = (step, index)
         self._owned = owners
+        self._refresh_views()
 
     def _share_one(self, step: Step, index: int, owner: Step, owner_index: int) -> None:
         assert step.module is not None and owner.module is not None
@@ -171,6 +173,24 @@ class CaffeNet(nn.Module):
         }
 
     @property
+    def index_inputs(self) -> set[str]:
+        """Inputs that some layer reads as labels or indices."""
+        source = {name: name for name in self.inputs}
+        found: set[str] = set()
+        for step in self.steps:
+            for position, name in enumerate(step.bottoms):
+                if position in step.kind.indices and name in source:
+                    found.add(source[name])
+            if step.kind.name in ("Split", "Reshape", "Flatten", "Slice", "Concat"):
+                source |= {
+                    top: source[name]
+                    for name in step.bottoms[:1]
+                    if name in source
+                    for top in step.tops
+                }
+        return found
+
+    @property
     def outputs(self) -> list[str]:
         """Blobs that no layer reads, in Caffe's order: that of their bytes."""
         available: set[str] = set()
@@ -209,6 +229,37 @@ class CaffeNet(nn.Module):
             rate = rate if isinstance(value, nn.Parameter) else 0.0
             learnable.append(Learnable(layer, index, value, rate, decay))
         return learnable
+
+    def optimize(self) -> OptimizedNet:
+        """A copy for fast inference: BatchNorm and Scale folded, ReLU and sums fused, packed.
+
+        It is close to this net, not its bits: ``difference`` says how close on a fixed input.
+        Only for phase TEST; InputError otherwise, or if the copy is off by more than 0.0001.
+        """
+        if self.phase != "TEST":
+            raise InputError("only a net in phase TEST can be optimized: TRAIN changes statistics")
+        result = OptimizedNet(self.steps, self._step_modules(), self.outputs)
+        generator = torch.Generator().manual_seed(1701)
+        example = {
+            name: torch.zeros(shape)
+            if name in self.index_inputs
+            else torch.randn(shape, generator=generator)
+            for name, shape in self.inputs.items()
+        }
+        like = next(self.parameters(), torch.zeros(()))
+        example = {name: value.to(like.device) for name, value in example.items()}
+        with torch.no_grad():
+            exact, fast = self(**example), result(**example)
+        result.difference = max(
+            float((fast[name] - value).abs().max() / value.abs().max().clamp(min=1e-30))
+            for name, value in exact.items()
+        )
+        if not result.difference <= 1e-4:
+            raise InputError(
+                f"the optimized net differs from the exact one by {result.difference:.2g} of its "
+                f"output; its folded weights are too badly scaled, use the exact net"
+            )
+        return result
 
     def seed(self, seed: int) -> None:
         """Restart Caffe's random stream, as ``caffe.set_random_seed`` does."""
