@@ -35,6 +35,7 @@ class Case:
     ``body`` is what stands in the layer's braces beside name, type, bottoms and tops.
     ``gradcheck`` compares gradients with finite differences in float64; off where Caffe's backward
     is not the derivative (give ``reference_backward``) or the point lies on a kink.
+    ``in_place`` names the tops as the bottoms.
     """
 
     body: str = ""
@@ -42,6 +43,7 @@ class Case:
     tops: int = 1
     phase: str = "TEST"
     gradcheck: bool = True
+    in_place: bool = False
 
     def net(self, caffe_type: str) -> NetParameter:
         """A net of Inputs b0, b1, ... and the layer "layer" with tops t0, t1, ..."""
@@ -53,7 +55,8 @@ class Case:
                 f"input_param {{ shape {{ {dims} }} }} }}"
             )
         bottoms = " ".join(f'bottom: "b{index}"' for index in range(len(self.bottoms)))
-        tops = " ".join(f'top: "t{index}"' for index in range(self.tops))
+        top = "b" if self.in_place else "t"
+        tops = " ".join(f'top: "{top}{index}"' for index in range(self.tops))
         lines.append(f'layer {{ name: "layer" type: "{caffe_type}" {bottoms} {tops} {self.body} }}')
         return proto.parse_text("\n".join(lines), NetParameter, "case.prototxt")
 
@@ -159,7 +162,7 @@ class LayerContract:
 
         def measure(twin: CaffeNet, run: Run, extra: dict[str, torch.Tensor]) -> Any:
             wanted = {
-                f"diff/b{i}": run.blobs[f"b{i}"]
+                f"diff/b{i}": run.first[f"b{i}"]
                 for i, diff in enumerate(expected[0])
                 if diff is not None
             } | {f"pdiff/{i}": twin.params["layer"][i] for i in range(len(expected[1]))}
