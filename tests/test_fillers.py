@@ -91,6 +91,20 @@ def test_sparse_thins_after_all_values_are_drawn(sparse: int) -> None:
     assert np.signbit(values[~kept]).tolist() == np.signbit(dense[~kept]).tolist()
 
 
+def test_sparse_compares_in_float() -> None:
+    class Scripted(Mersenne):
+        def raw(self, n: int) -> np.ndarray:
+            words, self.script = self.script[:n], self.script[n:]
+            return np.array(words, np.uint32)
+
+    # Ten values from one word each, then ten words that are above 0.3 as doubles only.
+    stream = Scripted(1)
+    stream.script = [0x40000043] * 10 + [int(F(0.3) * (2**32 - 1)) + 20] * 10
+    values = fill(FillerParameter(type="gaussian", sparse=3), (10,), stream)
+    assert stream.script == []
+    assert values.all()
+
+
 def test_positive_unitball_divides_by_a_sum_in_order() -> None:
     plain = uniform(Mersenne(1), 0, 1, 3000).reshape(3, 1000)
     sums = [F(0), F(0), F(0)]

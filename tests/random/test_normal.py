@@ -1,10 +1,14 @@
 """The normal distribution: the vectorised one against one value at a time, bit for bit."""
 
+import math
+from collections.abc import Callable
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from normal_reference import box_muller_pair, ziggurat_value
+from normal_reference import box_muller_pair, exponential_value, ziggurat_value
 from words import Counted, Scripted, numpy_words
 
 from torchcaffe.errors import InputError
@@ -12,6 +16,7 @@ from torchcaffe.random import BoostVersion, Mersenne, gaussian, normal, ziggurat
 
 F = np.float32
 LAST = 2**32 - 1
+Curve = Callable[[float], float]
 VERSIONS: list[BoostVersion] = [">=1.64", "1.56-1.63", "<1.56"]
 
 
@@ -76,6 +81,42 @@ def test_rare_words_wherever_a_chunk_ends(
         values = gaussian(stream, 0, 1, n, boost)
     assert_same_bits(values, reference(word, n, boost) + F(0))
     assert stream.given == word.given
+
+
+def words_at_the_curve(tables: ziggurat.Ziggurat, shift: int, curve: Curve) -> list[int]:
+    """Words in pairs: in each layer, places from its inner edge on, and heights about the curve.
+
+    ``shift`` is where the layer's number begins in the low byte.
+    """
+    words = []
+    for layer in range(len(tables.x) - 1):
+        inner = int(tables.x[layer + 1] / tables.x[layer] * 2**24)
+        beyond = np.linspace(inner + 3, 2**24 - 1, 8).astype(int).tolist()
+        words += [max(m, 0) << 8 | layer << shift for m in (inner - 1, inner, inner + 1)]
+        for place, step in product(beyond, (-512, -256, -128, 0, 128, 256, 512)):
+            x = place * 2.0**-24 * tables.x[layer]
+            rise = tables.y[layer + 1] - tables.y[layer]
+            height = int((curve(x) - tables.y[layer]) / rise * 2**32) + step
+            words += [place << 8 | layer << shift, min(max(height, 0), LAST)]
+    return words
+
+
+@pytest.mark.parametrize("boost", VERSIONS[:2])
+def test_points_on_the_curve_fall_on_the_same_side(boost: BoostVersion) -> None:
+    script = words_at_the_curve(ziggurat.normal(), 1, lambda x: math.exp(-x * x / 2))
+    n = len(script)
+    word, stream = Counted(iter(script + numpy_words(1, n))), Scripted(script)
+    assert_same_bits(gaussian(stream, 0, 1, n, boost), reference(word, n, boost) + F(0))
+    assert stream.given == word.given
+
+
+def test_points_on_the_curve_of_the_tail() -> None:
+    script = words_at_the_curve(ziggurat.exponential(), 0, lambda x: math.exp(-x))
+    word, stream = Counted(iter(script + numpy_words(1, 1000))), Scripted(script)
+    rest = normal._Reader(stream, np.empty(0, np.uint32), 0)
+    while stream.script:
+        assert normal._exponential(rest) == exponential_value(word)
+        assert stream.given == word.given
 
 
 def test_the_whole_number_test_is_the_comparison_with_the_double() -> None:

@@ -1,5 +1,6 @@
 """Streams whose words a test chooses, or reads beside the one under test."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -19,12 +20,12 @@ class Scripted(Mersenne):
 
     def __init__(self, script: Sequence[int]) -> None:
         super().__init__(1)
-        self.script = list(script)
+        self.script = deque(script)
         self.given = 0
 
     def word(self) -> int:
         self.given += 1
-        return self.script.pop(0) if self.script else super().word()
+        return self.script.popleft() if self.script else super().word()
 
     def raw(self, n: int) -> NDArray[np.uint32]:
         return np.array([self.word() for _ in range(n)], np.uint32)
