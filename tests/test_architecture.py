@@ -19,8 +19,9 @@ ORDER = [
     ("layers",),
     ("graph", "need", "register"),
     ("build",),
+    ("optimize",),
     ("net",),
-    ("weights", "parity", "codegen", "optimize", "inspection", "images"),
+    ("weights", "parity", "codegen", "inspection", "images"),
     ("load", "convert"),
     ("cli",),
 ]

@@ -67,7 +67,7 @@ def _run(
             if tensor.data_ptr() not in seen:
                 seen.add(tensor.data_ptr())
                 tensor.mul_(torch.as_tensor(_signs(tuple(tensor.shape), generator)))
-    fixed = index_inputs(twin)
+    fixed = twin.index_inputs
     given = {
         name: torch.as_tensor(
             value.astype(np.float64) * (1.0 if name in fixed else _signs(value.shape, generator))
@@ -107,18 +107,3 @@ def _signs(shape: tuple[int, ...], generator: np.random.Generator | None) -> Arr
     if generator is None:
         return np.ones(shape)
     return 1.0 + STEP * generator.choice([-1.0, 1.0], size=shape)
-
-
-def index_inputs(net: CaffeNet) -> set[str]:
-    """Inputs that some layer reads as labels or indices: they have no neighbourhood to probe."""
-    source: dict[str, str] = {name: name for name in net.inputs}
-    found: set[str] = set()
-    for step in net.steps:
-        for position, name in enumerate(step.bottoms):
-            if position in step.kind.indices and name in source:
-                found.add(source[name])
-        if step.kind.name in ("Split", "Reshape", "Flatten", "Slice", "Concat") and step.bottoms:
-            for top in step.tops:
-                if step.bottoms[0] in source:
-                    source[top] = source[step.bottoms[0]]
-    return found
