@@ -1,0 +1,105 @@
+"""Eltwise: sum, product or maximum of blobs of one shape."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchcaffe.layers._call import BOTTOMS, Bottom, Call
+from torchcaffe.layers._exactness import accumulated, bitwise
+from torchcaffe.layers._registry import Plan, Setup, caffe_layer, shape_text
+
+
+class ProductFunction(torch.autograd.Function):
+    """x0 * x1 * ..., with the gradient of Caffe: of the other factors, or of y / x_i."""
+
+    @staticmethod
+    def forward(ctx: Any, stable: bool, *bottoms: Tensor) -> Tensor:
+        """((x0 * x1) * x2) * ..."""
+        y = bottoms[0]
+        for x in bottoms[1:]:
+            y = y * x
+        ctx.stable = stable
+        ctx.save_for_backward(y, *bottoms)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """grad times the product of the other factors, in their order; not stable: y / x_i."""
+        y, *bottoms = ctx.saved_tensors
+        grads: list[Tensor | None] = [None]
+        for index, x in enumerate(bottoms):
+            factor = y / x
+            if ctx.stable:
+                first, *others = bottoms[:index] + bottoms[index + 1 :]
+                factor = first
+                for other in others:
+                    factor = factor * other
+            grads.append(factor * grad)
+        return tuple(grads)
+
+
+def product(bottoms: Sequence[Tensor], stable: bool = True) -> Tensor:
+    """The product of all; autograd alone would multiply the gradients in another order."""
+    result: Tensor = ProductFunction.apply(stable, *bottoms)
+    return result
+
+
+def maximum(bottoms: Sequence[Tensor]) -> Tensor:
+    """The largest; of two equal firsts the gradient goes to the second, later only to a larger."""
+    first, second, *others = bottoms
+    y = torch.where(first > second, first, second)
+    for x in others:
+        y = torch.where(x > y, x, y)
+    return y
+
+
+@caffe_layer("Eltwise", bottoms=(2, None), tops=1, exactness=bitwise(), gradient=bitwise())
+def eltwise(layer: Setup) -> Plan:
+    """y = c_0 x_0 + c_1 x_1 + ..., or x_0 x_1 ..., or max(x_0, x_1, ...).
+
+    bottoms  x_i  (...)  all of one shape: nothing is broadcast
+    top      y    as each
+    torch    a sum, a product; torch.maximum shares the gradient of equal numbers, and gives NaN
+             where Caffe drops a NaN of the first bottom
+    Caffe    src/caffe/layers/eltwise_layer.cpp; of equal numbers the second has the gradient, from
+             the third on the first of them
+    """
+    p = layer.param.eltwise_param
+    for name, shape in zip(layer.param.bottom, layer.bottoms, strict=True):
+        layer.require(
+            shape == layer.bottoms[0],
+            f'all bottoms must have one shape; "{name}" is {shape_text(shape)}, '
+            f'"{layer.param.bottom[0]}" {shape_text(layer.bottoms[0])}',
+        )
+    coefficients = list(p.coeff)
+    layer.require(
+        len(coefficients) in (0, len(layer.bottoms)),
+        f"has {len(coefficients)} coeff for {len(layer.bottoms)} bottoms; give one for each",
+    )
+    if p.operation == "MAX":
+        return Plan(Call("torchcaffe.layers.eltwise.maximum", BOTTOMS))
+    if p.operation == "SUM":
+        return _sum(coefficients or [1.0] * len(layer.bottoms))
+    layer.require(not coefficients, "operation PROD takes no coeff; only SUM has coefficients")
+    if p.stable_prod_grad and len(layer.bottoms) == 2:
+        return Plan(Call("operator.mul", Bottom(0), Bottom(1)))
+    call = Call("torchcaffe.layers.eltwise.product", BOTTOMS, stable=p.stable_prod_grad)
+    return Plan(call)
+
+
+def _sum(coefficients: Sequence[float]) -> Plan:
+    total: Call | Bottom = Bottom(0)
+    if coefficients[0] != 1:
+        total = Call("operator.mul", Bottom(0), coefficients[0])
+    for index, coefficient in enumerate(coefficients[1:], 1):
+        if coefficient in (1, -1):
+            sign = "add" if coefficient == 1 else "sub"
+            total = Call(f"operator.{sign}", total, Bottom(index))
+        else:
+            total = Call("operator.add", total, Call("operator.mul", Bottom(index), coefficient))
+    # BLAS fuses some of Caffe's multiplications and additions, by where they stand in the blob:
+    # each product is rounded once or not at all.
+    rounds = any(coefficient not in (1, -1) for coefficient in coefficients[1:])
+    return Plan(total, exactness=accumulated(1) if rounds else None)
