@@ -1,0 +1,68 @@
+"""What loss layers share: labels that are checked, and what a loss is divided by."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from torchcaffe.layers._registry import Setup, Shape, shape_text
+
+
+def class_labels(label: Tensor, classes: int, ignore: int | None = None) -> tuple[Tensor, Tensor]:
+    """Labels as indices (0 where ignored), and which of them count.
+
+    Labels are floats that lose their fraction. Caffe reads other memory for a label that is no
+    class; here that is an IndexError, under torch.compile torch's own.
+    """
+    index = label.long()
+    counts = index != ignore if ignore is not None else torch.ones_like(index, dtype=torch.bool)
+    if not index.is_meta and not torch.compiler.is_compiling():
+        wrong = counts & ((index < 0) | (index >= classes))
+        if wrong.any():
+            raise IndexError(
+                f"label {label[wrong][0].item():.9g} is not one of its {classes} classes, "
+                f"0 to {classes - 1}; labels that do not count are given by ignore_label"
+            )
+    return torch.where(counts, index, 0), counts
+
+
+def divisor(mode: str, counts: Tensor, batch: int) -> Tensor | int:
+    """What a loss is divided by: all positions, those that count, the batch, or nothing."""
+    if mode == "VALID":
+        return counts.sum().clamp(min=1)
+    return max(1, {"FULL": counts.numel(), "BATCH_SIZE": batch}.get(mode, 1))
+
+
+def normalization(layer: Setup, default: str = "VALID") -> tuple[int | None, str]:
+    """ignore_label, and the mode of normalization; the older ``normalize`` counts if alone."""
+    p = layer.param.loss_param
+    ignore = p.ignore_label if p.has("ignore_label") else None
+    if p.has("normalization"):
+        mode = p.normalization
+    elif p.has("normalize"):
+        mode = "VALID" if p.normalize else "BATCH_SIZE"
+    else:
+        mode = default
+    return ignore, "FULL" if mode == "VALID" and ignore is None else mode
+
+
+def check_batch(layer: Setup) -> None:
+    """The first two bottoms of a loss have the same first size."""
+    first, second = layer.bottoms[:2]
+    layer.require(
+        bool(first and second) and first[0] == second[0],
+        f"its bottoms must have the same first dimension, got {shape_text(first)} and "
+        f"{shape_text(second)}",
+    )
+
+
+def check_labels(layer: Setup, axis: int) -> None:
+    """One label for each position: for scores (N, C, H, W) and axis 1, N*H*W of them."""
+    scores, labels = layer.bottoms[:2]
+    wanted: Shape = scores[:axis] + scores[axis + 1 :]
+    count = torch.Size(labels).numel()
+    layer.require(
+        count == torch.Size(wanted).numel(),
+        f"wants one label for each position: scores of {shape_text(scores)} with axis {axis} take "
+        f"labels of {shape_text(wanted)}, got {shape_text(labels)}",
+    )

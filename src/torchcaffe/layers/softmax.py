@@ -1,0 +1,26 @@
+"""Softmax: y = exp(x) / sum(exp(x)) along one axis."""
+
+from torchcaffe.layers._call import Bottom, Call
+from torchcaffe.layers._exactness import accumulated
+from torchcaffe.layers._registry import Plan, Setup, caffe_layer
+
+
+@caffe_layer("Softmax", bottoms=1, tops=1, exactness=accumulated(), in_place="ok")
+def softmax(layer: Setup) -> Plan:
+    """y = exp(x - max x) / sum(exp(x - max x)) along ``axis``.
+
+    bottom  x  (...)  any shape
+    top     y  as x, from 0 to 1
+    torch   torch.softmax; both give NaN where the largest x is infinite
+    Caffe   src/caffe/layers/softmax_layer.cpp; ``axis`` is 1 if not given, not the last
+    """
+    p = layer.param.softmax_param
+    refuse_cudnn(layer, p.engine)
+    return Plan(Call("torch.softmax", Bottom(0), dim=layer.axis(p.axis)))
+
+
+def refuse_cudnn(layer: Setup, engine: str) -> None:
+    """Caffe for the CPU knows no cuDNN and aborts."""
+    layer.require(
+        engine != "CUDNN", 'engine: CUDNN is not in a Caffe built for the CPU; leave "engine" out'
+    )

@@ -1,0 +1,94 @@
+"""SoftmaxWithLoss: softmax and multinomial logistic loss in one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from torchcaffe.layers._call import Bottom, Call
+from torchcaffe.layers._exactness import accumulated
+from torchcaffe.layers._loss import (
+    check_batch,
+    check_labels,
+    class_labels,
+    divisor,
+    normalization,
+)
+from torchcaffe.layers._registry import Plan, Setup, caffe_layer
+from torchcaffe.layers.softmax import refuse_cudnn
+
+
+class SoftmaxLossFunction(torch.autograd.Function):
+    """The loss and the probabilities; the gradient is that of the loss without its clamp."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, label: Tensor, axis: int, ignore: int | None, mode: str
+    ) -> tuple[Tensor, Tensor]:
+        """-sum(log(max(p[label], smallest normal float32))) / divisor, and p."""
+        prob = torch.softmax(x, axis)
+        place = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
+        index, counts = class_labels(label.reshape(place), x.shape[axis], ignore)
+        batch = x.shape[:axis].numel()
+        ctx.axis, ctx.divisor = axis, divisor(mode, counts, batch)
+        ctx.save_for_backward(prob, index, counts)
+        ctx.mark_non_differentiable(prob)
+        picked = prob.gather(axis, index).clamp(min=2.0**-126).log()
+        return torch.where(counts, picked, 0).sum().neg() / ctx.divisor, prob
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
+        """(p - 1 at the label) * grad / divisor, 0 where the label is ignored."""
+        prob, index, counts = ctx.saved_tensors
+        minus_one = prob.new_full((), -1).expand(index.shape)
+        slope = prob.scatter_add(ctx.axis, index, minus_one)
+        return torch.where(counts, slope, 0) * (grad / ctx.divisor), None, None, None, None
+
+
+def softmax_loss(
+    x: Tensor, label: Tensor, axis: int = 1, ignore: int | None = None, mode: str = "FULL"
+) -> tuple[Tensor, Tensor]:
+    """The loss and the probabilities; see SoftmaxLossFunction."""
+    result: tuple[Tensor, Tensor] = SoftmaxLossFunction.apply(x, label, axis, ignore, mode)
+    return result
+
+
+@caffe_layer(
+    "SoftmaxWithLoss",
+    bottoms=2,
+    tops=(1, 2),
+    exactness=accumulated(),
+    loss=True,
+    indices=(1,),
+    params=("softmax_param", "loss_param"),
+)
+def softmax_with_loss(layer: Setup) -> Plan:
+    """y = -sum(log(max(p[label], 2^-126))) / Z with p = softmax(x) along ``axis``.
+
+    bottoms  x      (N..., C, ...)  scores
+             label  (N..., ...)     0 to C-1 or ignore_label, one for each position; no gradient
+    tops     y      ()              Z: VALID the positions that count, FULL all, BATCH_SIZE the
+                                    axes before ``axis``, NONE 1; at least 1
+             p      as x            optional, without gradient
+    torch    cross_entropy goes on rising where Caffe stays at 87.3365, and gives NaN where all
+             labels are ignored
+    Caffe    src/caffe/layers/softmax_loss_layer.cpp; its last version refuses a second top, others
+             take it
+    """
+    p = layer.param.softmax_param
+    refuse_cudnn(layer, p.engine)
+    axis = layer.axis(p.axis)
+    check_batch(layer)
+    check_labels(layer, axis)
+    ignore, mode = normalization(layer)
+    call = Call(
+        "torchcaffe.layers.softmax_loss.softmax_loss",
+        Bottom(0),
+        Bottom(1),
+        axis,
+        ignore,
+        mode,
+    )
+    return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0))
