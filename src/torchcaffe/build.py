@@ -162,7 +162,7 @@ def _build_step(
     check_arity(setup, kind)
     _warn_unread(setup, kind)
     plan = kind.plan(setup)
-    module, top_shapes = evaluate(setup, plan)
+    module, top_shapes = evaluate(setup, plan, kind)
     for name, shape in zip(tops, top_shapes, strict=True):
         shapes[name] = shape
     available.extend(layer.top)
@@ -217,12 +217,21 @@ def _connect_tops(
             )
 
 
-def evaluate(setup: Setup, plan: Plan) -> tuple[nn.Module | None, list[Shape]]:
-    """The layer's module (on the meta device) and its top shapes, by running it without data."""
+def evaluate(
+    setup: Setup, plan: Plan, kind: LayerType
+) -> tuple[nn.Module | None, list[Shape]]:
+    """The layer's module (on the meta device) and its top shapes."""
+    known = plan.tops
+    if isinstance(plan.call, Bottom):
+        known = (setup.bottoms[plan.call.index],) * setup.tops
+    elif known is None and kind.in_place in ("ok", "forward"):
+        known = setup.bottoms[:1]
     with torch.device("meta"):
-        bottoms = [torch.empty(shape) for shape in setup.bottoms]
         try:
             module = construct(plan)
+            if known is not None:
+                return module, list(known)
+            bottoms = [torch.empty(shape) for shape in setup.bottoms]
             tops = apply(function_of(plan, setup.tops), module, bottoms)
         except (RuntimeError, ValueError, IndexError) as error:
             listed = ", ".join(shape_text(shape) for shape in setup.bottoms)

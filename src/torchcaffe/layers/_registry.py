@@ -95,12 +95,14 @@ class Plan:
     """How a layer is computed.
 
     ``call`` is what runs (a ``Bottom``: every top is that bottom itself). ``blobs`` name the
-    module's tensors in Caffe's order. ``plain`` is
-    torch's own operator where it computes the same bits for finite numbers: codegen prints it
-    instead, with ``plain_state`` making its tensors from the blobs where they differ.
+    module's tensors in Caffe's order. ``plain`` is torch's own operator where it computes the same
+    bits for finite numbers: codegen prints it instead, with ``plain_state`` making its tensors from
+    the blobs where they differ.
     ``fill_order`` lists blob indices in the order of Caffe's filler draws where it is not simply
     each blob once (recurrent layers fill some repeatedly and keep the first). ``exactness`` is the
-    forward pass's class where these options have another than the type.
+    forward pass's class where these options have another than the type. ``tops`` are the tops'
+    shapes where the layer knows them; otherwise it is run without data to see (the first such run
+    of a process costs torch two seconds). A layer that may work in place keeps its bottom's shape.
     """
 
     call: Call | Bottom
@@ -110,6 +112,7 @@ class Plan:
     multiply_adds: int = 0
     fill_order: tuple[int, ...] | None = None
     exactness: Exactness | None = None
+    tops: tuple[Shape, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -30,4 +30,4 @@ def input_layer(layer: Setup) -> Plan:
     )
     for shape in shapes:
         layer.require(all(size >= 0 for size in shape), f"has a negative dim in shape {shape}")
-    return Plan(Call("torchcaffe.layers.input.zeros", *shapes))
+    return Plan(Call("torchcaffe.layers.input.zeros", *shapes), tops=tuple(shapes))

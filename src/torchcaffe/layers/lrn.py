@@ -82,6 +82,7 @@ def lrn(layer: Setup) -> Plan:
     refuse_cudnn(layer, p)
     if p.norm_region == "WITHIN_CHANNEL":
         target = "torchcaffe.layers.lrn.within_channel"
-        return Plan(Call(target, Bottom(0), p.local_size, p.alpha, p.beta))
+        return Plan(Call(target, Bottom(0), p.local_size, p.alpha, p.beta), tops=layer.bottoms)
     target = "torchcaffe.layers.lrn.across_channels"
-    return Plan(Call(target, Bottom(0), p.local_size, p.alpha, p.beta, p.k))
+    call = Call(target, Bottom(0), p.local_size, p.alpha, p.beta, p.k)
+    return Plan(call, tops=layer.bottoms)
