@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,10 @@ class Difference:
     """The verdict on one pair of arrays.
 
     ``met`` is the strictest class that the pair meets, None if shapes, types or the patterns of
-    NaN and infinities differ. ``index`` is the worst element.
+    NaN and infinities differ. ``index`` is the worst element, ``largest`` the largest finite
+    magnitude in theirs, ``nonfinite`` how many elements are NaN or infinite on both sides.
+    ``spread`` is a histogram: how many elements need up to ``2**e`` of what ``allowed`` counts
+    (ulp, or roundings), as pairs of e and the number.
     """
 
     name: str
@@ -47,6 +50,9 @@ class Difference:
     index: tuple[int, ...] = ()
     ours: float = 0.0
     theirs: float = 0.0
+    largest: float = 0.0
+    nonfinite: int = 0
+    spread: tuple[tuple[int, int], ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -98,7 +104,9 @@ def compare(
             f"infinity differ",
             index=index,
         )
-    return _values(name, ours, theirs, ~odd, allowed, sensitivity)
+    found = _values(name, ours, theirs, ~odd, allowed, sensitivity)
+    largest = np.max(np.abs(theirs), where=~odd, initial=0.0)
+    return replace(found, largest=float(largest), nonfinite=int(odd.sum()))
 
 
 def _first(mask: Array) -> tuple[int, ...]:
@@ -113,20 +121,21 @@ def _values(
     allowed: Exactness,
     sensitivity: Sensitivity | None,
 ) -> Difference:
-    a = np.where(finite, ours, 0).astype(np.float64)
-    b = np.where(finite, theirs, 0).astype(np.float64)
-    gap = np.abs(a - b)
-    if not gap.any():
+    places = np.flatnonzero(finite & (ours != theirs))
+    if not places.size:
         return Difference(name, allowed, bitwise(), "equal")
-    ulps = ulp_distance(ours, theirs, finite)
-    roundings = _roundings(a, b, gap, sensitivity, finite)
-    worst = _first(roundings if allowed.kind == "accumulated" else ulps)
-    most = int(ulps.max())
+    mine, other = ours.reshape(-1)[places], theirs.reshape(-1)[places]
+    a, b = mine.astype(np.float64), other.astype(np.float64)
+    gap = np.abs(a - b)
+    ulps = ulp_distance(mine, other)
+    roundings = _roundings(a, b, gap, sensitivity, places)
+    needed = roundings if allowed.kind == "accumulated" else ulps
+    worst, most = int(needed.argmax()), int(ulps.max())
     candidates = [ulp(most), accumulated(float(roundings.max()))]
     # A class is met for what it promises: a few ulp, or a few roundings of what went in.
     met = candidates[0] if allowed.kind == "ulp" or most <= 1 else candidates[1]
     with np.errstate(divide="ignore"):
-        relative = float(np.max(np.divide(gap, np.abs(b), out=np.zeros_like(gap), where=gap > 0)))
+        relative = float(np.max(gap / np.abs(b)))
     return Difference(
         name,
         allowed,
@@ -135,30 +144,37 @@ def _values(
         max_abs=float(gap.max()),
         max_rel=relative,
         max_ulp=most,
-        index=worst,
-        ours=float(ours[worst]),
-        theirs=float(theirs[worst]),
+        index=tuple(int(part) for part in np.unravel_index(places[worst], ours.shape)),
+        ours=float(mine[worst]),
+        theirs=float(other[worst]),
+        spread=_spread(needed),
     )
 
 
 def _roundings(
-    a: Array, b: Array, gap: Array, sensitivity: Sensitivity | None, finite: Array
+    a: Array, b: Array, gap: Array, sensitivity: Sensitivity | None, places: Array
 ) -> Array:
     """The k of ``accumulated(k)`` that each element needs; infinite where none would do."""
-    if sensitivity is None:
-        error, size = gap, np.maximum(np.abs(a), np.abs(b))
-    else:
-        exact = np.where(finite, sensitivity.value, 0)
+    error, size = gap, np.maximum(np.abs(a), np.abs(b))
+    if sensitivity is not None:
+        exact = sensitivity.value.reshape(-1)[places]
         error = np.maximum(np.abs(a - exact), np.abs(b - exact))
-        error = np.where(gap > 0, error, 0)
-        size = np.where(finite, sensitivity.scale, 0) + np.abs(exact)
+        size = sensitivity.scale.reshape(-1)[places] + np.abs(exact)
     tiny = float(np.finfo(np.float32).tiny)
-    return error / (MARGIN * UNIT * size + tiny * UNIT)
+    needed: Array = error / (MARGIN * UNIT * size + tiny * UNIT)
+    return needed
 
 
-def ulp_distance(ours: Array, theirs: Array, where: Array) -> Array:
-    """How many float32 numbers lie between each pair (0 outside ``where``)."""
-    return np.where(where, np.abs(_ordered(ours) - _ordered(theirs)), 0)
+def _spread(needed: Array) -> tuple[tuple[int, int], ...]:
+    powers = np.frexp(needed[np.isfinite(needed)])[1]
+    found, counts = np.unique(powers, return_counts=True)
+    return tuple((int(power), int(count)) for power, count in zip(found, counts, strict=True))
+
+
+def ulp_distance(ours: Array, theirs: Array) -> Array:
+    """How many float32 numbers lie between each pair of finite numbers."""
+    distance: Array = np.abs(_ordered(ours) - _ordered(theirs))
+    return distance
 
 
 def _ordered(values: Array) -> Array:
