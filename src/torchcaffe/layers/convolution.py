@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from math import prod
 
 import torch
@@ -18,26 +17,26 @@ from torchcaffe.layers._registry import Blob, Plan, Setup, Shape, caffe_layer, f
 class Convolution(nn.Module):
     """One set of filters applied to each bottom, over any number of spatial axes.
 
-    Unlike torch's, the axes before ``axis`` are all batch, and an input smaller than the kernel by
-    less than a stride is filled up with zeros at its end.
+    Unlike torch's, the axes before the channel axis are all batch, an input smaller than the kernel
+    by less than a stride is filled up with zeros at its end, and a dilation of 0 lets all taps of
+    an axis read one pixel.
     """
 
     def __init__(
         self,
         channels: int,
         num_output: int,
-        kernel: Sequence[int],
-        stride: Sequence[int],
-        pad: Sequence[int],
-        dilation: Sequence[int],
+        kernel: tuple[int, ...],
+        stride: tuple[int, ...],
+        pad: tuple[int, ...],
+        dilation: tuple[int, ...],
         group: int = 1,
         bias: bool = True,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(num_output, channels // group, *kernel))
         self.bias = nn.Parameter(torch.empty(num_output)) if bias else None
-        self.stride, self.pad, self.dilation = tuple(stride), tuple(pad), tuple(dilation)
-        self.group = group
+        self.stride, self.pad, self.dilation, self.group = stride, pad, dilation, group
 
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         """(..., C, spatial...) to (..., num_output, spatial...) for each bottom."""
@@ -47,19 +46,30 @@ class Convolution(nn.Module):
         axes = len(self.stride)
         lead = x.shape[: x.dim() - axes - 1]
         x = x.reshape(-1, *x.shape[len(lead) :])
+        weight = merge_taps(self.weight, self.dilation)
         if not axes:
-            y = functional.linear(x, self.weight, self.bias)
-            return y.reshape(*lead, *y.shape[1:])
+            y = functional.conv1d(x[..., None], weight[..., None], self.bias, groups=self.group)
+            return y.reshape(*lead, -1)
         ends: list[int] = []
-        for size, k, p, d in zip(
-            x.shape[2:], self.weight.shape[2:], self.pad, self.dilation, strict=True
+        for size, k, s, p, d in zip(
+            x.shape[2:], weight.shape[2:], self.stride, self.pad, self.dilation, strict=True
         ):
-            ends = [0, max(0, d * (k - 1) + 1 - size - 2 * p), *ends]
+            missing = d * (k - 1) + 1 - size - 2 * p
+            ends = [0, missing if 0 < missing < s else 0, *ends]
         if any(ends):
             x = functional.pad(x, ends)
         convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[axes - 1]
-        y = convolve(x, self.weight, self.bias, self.stride, self.pad, self.dilation, self.group)
+        dilation = tuple(d or 1 for d in self.dilation)
+        y = convolve(x, weight, self.bias, self.stride, self.pad, dilation, self.group)
         return y.reshape(*lead, *y.shape[1:])
+
+
+def merge_taps(weight: Tensor, dilation: tuple[int, ...]) -> Tensor:
+    """The filters with the taps of each axis whose dilation is 0 added up into one."""
+    for axis, d in enumerate(dilation):
+        if d == 0:
+            weight = weight.sum(2 + axis, keepdim=True)
+    return weight
 
 
 @caffe_layer("Convolution", bottoms=(1, None), tops=(1, None), equal=True, exactness=accumulated())
@@ -69,40 +79,27 @@ def convolution(layer: Setup) -> Plan:
     bottoms  x  (N..., C, spatial...)  float; the axes before ``axis`` are batch
     tops     y  (N..., num_output, spatial...), each trunc((in + 2 pad - extent) / stride) + 1
     blobs    w  (num_output, C / group, kernel...);  b  (num_output)
-    torch    nn.Conv2d, except where the bottom is smaller than the kernel: torch refuses, Caffe
-             takes zeros beyond the end
+    torch    nn.Conv2d, except: where the bottom is smaller than the kernel by less than a stride,
+             torch refuses and Caffe takes zeros beyond the end; with dilation 0, all taps read the
+             first one's pixel
     Caffe    src/caffe/layers/base_conv_layer.cpp, conv_layer.cpp
     """
     p = layer.param.convolution_param
     channels, shape = conv_bottoms(layer)
-    kernel = spatial(layer, p, "kernel_size", len(shape), None if shape else 1)
-    stride = spatial(layer, p, "stride", len(shape), 1)
-    pad = spatial(layer, p, "pad", len(shape), 0)
-    dilation = spatial(layer, p, "dilation", len(shape), 1)
-    check_filters(layer, channels, kernel, stride)
-    layer.require(
-        len(shape) <= 3, f"slides over {len(shape)} axes; torch computes at most 3 of them"
-    )
+    kernel, stride, pad, dilation = filters(layer, channels, len(shape))
     sizes = window_sizes(layer, shape, kernel, stride, pad, dilation)
-    blobs = [Blob("weight", filler(p, "weight_filler"))]
-    if p.bias_term:
-        blobs.append(Blob("bias", filler(p, "bias_filler")))
     terms = channels // p.group * prod(kernel)
-    batch = prod(layer.bottoms[0]) // max(channels * prod(shape), 1)
-    cost = len(layer.bottoms) * batch * p.num_output * prod(sizes) * terms
-    call = Call(
-        "torchcaffe.layers.convolution.Convolution",
-        channels,
-        p.num_output,
-        kernel,
-        stride,
-        pad,
-        dilation,
-        group=p.group,
-        bias=p.bias_term,
+    cost = cells(layer) // max(channels * prod(shape), 1) * p.num_output * prod(sizes) * terms
+    target = "torchcaffe.layers.convolution.Convolution"
+    options = {"group": p.group, "bias": p.bias_term}
+    call = Call(target, channels, p.num_output, kernel, stride, pad, dilation, **options)
+    fits = all(
+        size + 2 * room >= d * (k - 1) + 1
+        for size, k, room, d in zip(shape, kernel, pad, dilation, strict=True)
     )
-    plain = torch_convolution(layer, "Conv", kernel, stride, pad, dilation, shape)
-    return Plan(plain or call, tuple(blobs), multiply_adds=cost)
+    plain = torch_convolution(layer, "Conv", kernel, stride, pad, dilation) if fits else None
+    top = (*layer.bottoms[0][: layer.axis(p.axis)], p.num_output, *sizes)
+    return Plan(plain or call, filter_blobs(layer), multiply_adds=cost, tops=(top,) * layer.tops)
 
 
 def conv_bottoms(layer: Setup) -> tuple[int, Shape]:
@@ -117,11 +114,18 @@ def conv_bottoms(layer: Setup) -> tuple[int, Shape]:
     return first[axis], first[axis + 1 :]
 
 
-def check_filters(
-    layer: Setup, channels: int, kernel: Sequence[int], stride: Sequence[int]
-) -> None:
-    """Caffe's own checks of Convolution and Deconvolution."""
+def cells(layer: Setup) -> int:
+    """The elements of all bottoms together."""
+    return sum(prod(shape) for shape in layer.bottoms)
+
+
+def filters(layer: Setup, channels: int, axes: int) -> tuple[Shape, Shape, Shape, Shape]:
+    """Kernel, stride, pad and dilation, after Caffe's checks of Convolution and Deconvolution."""
     p = layer.param.convolution_param
+    kernel = spatial(layer, p, "kernel_size", axes, None if axes else 1)
+    stride = spatial(layer, p, "stride", axes, 1)
+    pad = spatial(layer, p, "pad", axes, 0)
+    dilation = spatial(layer, p, "dilation", axes, 1)
     layer.require(p.num_output > 0, f"num_output must be positive, got {p.num_output}")
     layer.require(p.group > 0, f"group must be positive, got {p.group}")
     layer.require(
@@ -131,30 +135,28 @@ def check_filters(
     layer.require(
         p.num_output % p.group == 0, f"num_output {p.num_output} does not divide by group {p.group}"
     )
-    layer.require(all(kernel), f"kernel sizes must be positive, got {tuple(kernel)}")
-    layer.require(all(stride), f"strides must be positive, got {tuple(stride)}")
+    layer.require(all(kernel), f"kernel sizes must be positive, got {kernel}")
+    layer.require(all(stride), f"strides must be positive, got {stride}")
+    layer.require(axes <= 3, f"slides over {axes} axes; torch computes at most 3 of them")
     refuse_cudnn(layer, p)
+    return kernel, stride, pad, dilation
+
+
+def filter_blobs(layer: Setup) -> tuple[Blob, ...]:
+    """The weight, and the bias unless it is switched off."""
+    p = layer.param.convolution_param
+    weight, bias = (Blob(name, filler(p, f"{name}_filler")) for name in ("weight", "bias"))
+    return (weight, bias) if p.bias_term else (weight,)
 
 
 def torch_convolution(
-    layer: Setup,
-    kind: str,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    pad: Sequence[int],
-    dilation: Sequence[int],
-    shape: Shape,
+    layer: Setup, kind: str, kernel: Shape, stride: Shape, pad: Shape, dilation: Shape
 ) -> Call | None:
-    """torch's own module, if it computes the same for every input it takes."""
+    """torch's own module, if it computes the same."""
     p = layer.param.convolution_param
-    axes = len(shape)
-    extents = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
-    fits = all(
-        size + 2 * room >= extent for size, room, extent in zip(shape, pad, extents, strict=True)
-    )
-    if len(layer.bottoms) > 1 or axes not in (1, 2, 3) or len(layer.bottoms[0]) != axes + 2:
-        return None
-    if kind == "Conv" and not fits:
+    axes = len(kernel)
+    one = len(layer.bottoms) == 1 and len(layer.bottoms[0]) == axes + 2
+    if not one or axes not in (1, 2, 3) or not all(dilation):
         return None
     options: dict[str, object] = {"kernel_size": simple(kernel)}
     for name, values, default in (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -61,16 +62,19 @@ def inner_product(layer: Setup) -> Plan:
         blobs.append(Blob("bias", filler(p, "bias_filler")))
     options: dict[str, object] = {} if p.bias_term else {"bias": False}
     plain = Call("torch.nn.Linear", features, p.num_output, **options)
-    cost = prod(shape) * p.num_output
+    more: dict[str, Any] = {
+        "multiply_adds": prod(shape) * p.num_output,
+        "tops": ((*shape[:axis], p.num_output),),
+    }
     if axis == len(shape) - 1 and not p.transpose:
-        return Plan(plain, tuple(blobs), multiply_adds=cost)
+        return Plan(plain, tuple(blobs), **more)
     target = "torchcaffe.layers.inner_product.InnerProduct"
     if p.transpose:
         call = Call(target, features, p.num_output, axis, **options, transpose=True)
-        return Plan(call, tuple(blobs), multiply_adds=cost)
+        return Plan(call, tuple(blobs), **more)
     call = Call(target, features, p.num_output, axis, **options)
     plain = Call("torch.nn.Sequential", Call("torch.nn.Flatten", axis), plain)
-    return Plan(call, tuple(blobs), plain, behind_flatten, multiply_adds=cost)
+    return Plan(call, tuple(blobs), plain, behind_flatten, **more)
 
 
 def behind_flatten(blobs: Sequence[Tensor]) -> dict[str, Tensor]:

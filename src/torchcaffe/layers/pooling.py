@@ -11,7 +11,7 @@ from torch.nn import functional
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import accumulated, bitwise
 from torchcaffe.layers._geometry import refuse_cudnn, simple
-from torchcaffe.layers._registry import Plan, Setup, caffe_layer
+from torchcaffe.layers._registry import Plan, Setup, Shape, caffe_layer
 
 Pair = tuple[int, int]
 
@@ -230,44 +230,47 @@ def pooling(layer: Setup) -> Plan:
     refuse_cudnn(layer, p)
     kernel, stride, pad = windows(layer)
     ceil = p.round_mode == "CEIL"
-    check_windows(layer, kernel, stride, pad, ceil)
+    sizes = pooled_sizes(layer, kernel, stride, pad, ceil)
+    tops = (layer.bottoms[0][:2] + sizes,) * layer.tops
     options: dict[str, Any] = {} if ceil else {"ceil": False}
     if p.pool == "STOCHASTIC":
         layer.require(not any(pad), "pad is only for MAX and AVE; leave it out for STOCHASTIC")
         target = "torchcaffe.layers.pooling.StochasticPool"
         if layer.phase == "TRAIN":
-            return Plan(Call(target, kernel, stride, **options))
+            return Plan(Call(target, kernel, stride, **options), tops=tops)
         call = Call(target, kernel, stride, **options, draw=False)
-        return Plan(call, exactness=accumulated())
+        return Plan(call, exactness=accumulated(), tops=tops)
     if layer.tops == 2:
         target = "torchcaffe.layers.pooling.max_pool_with_mask"
-        return Plan(Call(target, Bottom(0), kernel, stride, pad, **options))
+        return Plan(Call(target, Bottom(0), kernel, stride, pad, **options), tops=tops)
     if p.global_pooling:
-        return global_pooling(p.pool)
+        return global_pooling(p.pool, tops)
     if p.pool == "MAX":
         target = "torchcaffe.layers.pooling.max_pool"
     else:
         target = "torchcaffe.layers.pooling.average_pool"
     call = Call(target, Bottom(0), kernel, stride, pad, **options)
     if explicit_padding(layer.bottoms[0][2:], kernel, stride, pad, ceil):
-        return Plan(call)
+        return Plan(call, tops=tops)
     settings: dict[str, Any] = {"stride": simple(stride)}
     if any(pad):
         settings["padding"] = simple(pad)
     if ceil:
         settings["ceil_mode"] = True
     if p.pool == "MAX":
-        return Plan(call, plain=Call("torch.nn.MaxPool2d", simple(kernel), **settings))
+        plain = Call("torch.nn.MaxPool2d", simple(kernel), **settings)
+        return Plan(call, plain=plain, tops=tops)
     call = Call("torch.nn.functional.avg_pool2d", Bottom(0), simple(kernel), **settings)
-    return Plan(call, plain=Call("torch.nn.AvgPool2d", simple(kernel), **settings))
+    plain = Call("torch.nn.AvgPool2d", simple(kernel), **settings)
+    return Plan(call, plain=plain, tops=tops)
 
 
-def global_pooling(pool: str) -> Plan:
+def global_pooling(pool: str, tops: tuple[Shape, ...]) -> Plan:
     """The plan for windows as large as the image, whatever its size when it runs."""
     if pool == "AVE":
-        return Plan(Call("torchcaffe.layers.pooling.global_average_pool", Bottom(0)))
+        return Plan(Call("torchcaffe.layers.pooling.global_average_pool", Bottom(0)), tops=tops)
     call = Call("torchcaffe.layers.pooling.global_max_pool", Bottom(0))
-    return Plan(call, plain=Call("torch.nn.AdaptiveMaxPool2d", 1))
+    return Plan(call, plain=Call("torch.nn.AdaptiveMaxPool2d", 1), tops=tops)
 
 
 def windows(layer: Setup) -> tuple[Pair, Pair, Pair]:
@@ -302,17 +305,20 @@ def pair(layer: Setup, name: str, short: str) -> Pair:
     return getattr(p, parts[0]), getattr(p, parts[1])
 
 
-def check_windows(layer: Setup, kernel: Pair, stride: Pair, pad: Pair, ceil: bool) -> None:
-    """Caffe's own checks, and the two at which it divides by zero or runs out of memory."""
+def pooled_sizes(layer: Setup, kernel: Pair, stride: Pair, pad: Pair, ceil: bool) -> Shape:
+    """The top's height and width, after Caffe's own checks."""
     layer.require(all(kernel), f"kernel sizes must be positive, got {kernel}")
     layer.require(all(stride), f"strides must be positive, got {stride}; Caffe divides by them")
     layer.require(
         not any(pad) or all(p < k for k, p in zip(kernel, pad, strict=True)),
         f"pad must be smaller than the kernel, got pad {pad} for kernel {kernel}",
     )
+    sizes = []
     for size, k, s, p in zip(layer.bottoms[0][2:], kernel, stride, pad, strict=True):
-        if pooled_size(size, k, s, p, ceil, any(pad)) < 1:
+        sizes.append(pooled_size(size, k, s, p, ceil, any(pad)))
+        if sizes[-1] < 1:
             raise layer.refuse(
                 f"its kernel covers {k} pixels, more than the padded bottom's {size + 2 * p}; use "
                 f"a larger input, a smaller kernel or more pad"
             )
+    return tuple(sizes)
