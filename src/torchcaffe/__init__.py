@@ -1,8 +1,10 @@
 """Caffe networks in PyTorch, exact to the last bit that floating point allows."""
 
+from torchcaffe.errors import CaffeError
 from torchcaffe.load import load
 from torchcaffe.net import CaffeNet
+from torchcaffe.weights import save_weights
 
 __version__ = "0.1.0"
 
-__all__ = ["CaffeNet", "__version__", "load"]
+__all__ = ["CaffeError", "CaffeNet", "__version__", "load", "save_weights"]

@@ -5,6 +5,7 @@ Caffe: ``src/caffe/net.cpp``.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -367,6 +368,17 @@ class CaffeNet(nn.Module):
     def _zero(given: Mapping[str, Tensor]) -> Tensor:
         like = next(iter(given.values()), torch.zeros(()))
         return torch.zeros((), dtype=like.dtype, device=like.device)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CaffeNet:
+        # Views of shared parameters belong to no leaf, which torch refuses to copy.
+        for holder, leaf, *_ in self._views:
+            delattr(holder, leaf)
+        twin = type(self).__new__(type(self))
+        memo[id(self)] = twin
+        twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        for net in (self, twin):
+            net._refresh_views()
+        return twin
 
     def _refresh_views(self) -> None:
         for holder, leaf, owner, source, shape in self._views:
