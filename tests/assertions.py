@@ -34,8 +34,10 @@ def gradients(
 ) -> dict[str, torch.Tensor]:
     """Caffe's diffs after backward: ``diff/<blob>`` and ``pdiff/<layer>/<i>``, zeros where none."""
     objective = run.loss
+    runs = {name for step in net.steps if step.needs.layer for name in step.tops}
     for name, diff in top_diffs.items():
-        objective = objective + (run.blobs[name] * diff).sum()
+        if name in runs:
+            objective = objective + (run.blobs[name] * diff).sum()
     blobs = {f"diff/{name}": blob for name, blob in run.first.items()}
     params = {
         f"pdiff/{layer}/{index}": value
@@ -47,6 +49,8 @@ def gradients(
     if objective.requires_grad and wanted:
         grads = torch.autograd.grad(objective, list(wanted.values()), allow_unused=True)
         found = {name: grad for name, grad in zip(wanted, grads, strict=True) if grad is not None}
+    # A gradient put on a top whose layer runs no backward pass stays there and goes no further.
+    found |= {f"diff/{name}": diff for name, diff in top_diffs.items() if name not in runs}
     return {
         name: found[name] if name in found else torch.zeros_like(value)
         for name, value in {**blobs, **params}.items()
