@@ -90,7 +90,8 @@ def restore_buffers(net: CaffeNet, state: dict[str, torch.Tensor]) -> None:
     """Statistics as they were, in new tensors: an earlier run's graph may hold the old ones."""
     for name, _ in list(net.named_buffers()):
         holder, _, leaf = name.rpartition(".")
-        setattr(net.get_submodule(holder), leaf, state[name].clone())
+        if name in state:
+            setattr(net.get_submodule(holder), leaf, state[name].clone())
 
 
 class LayerContract:
@@ -193,7 +194,7 @@ class LayerContract:
 
     def _finite_differences(self, case: Case, net: CaffeNet) -> None:
         step = net.steps[-1]
-        names = [f"b{i}" for i in range(len(case.bottoms)) if i not in step.kind.indices]
+        names = [f"b{i}" for i in range(len(case.bottoms)) if i not in step.indices]
         fixed = {name: value.double() for name, value in self.inputs(case).items()}
         free = [fixed[name].clone().requires_grad_() for name in names]
         params = [value for value in net.params.get("layer", []) if value.requires_grad]
@@ -201,6 +202,7 @@ class LayerContract:
 
         def function(*values: torch.Tensor) -> tuple[torch.Tensor, ...]:
             restore_buffers(net, state)
+            net.reset_state()
             net.seed(1701)
             given = fixed | dict(zip(names, values[: len(names)], strict=True))
             tops = self.tops(net, net.run(given))
@@ -223,6 +225,7 @@ class LayerContract:
         direction = torch.from_numpy(generator.standard_normal(tuple(param.shape)))
 
         def objective() -> torch.Tensor:
+            net.reset_state()
             net.seed(1701)
             tops = self.tops(net, net.run(fixed)).values()
             weights = [
@@ -254,6 +257,7 @@ class LayerContract:
         for name, value in self.inputs(case).items():
             assert torch.equal(given[name].nan_to_num(), value.nan_to_num()), name
         net.load_state_dict(state)
+        net.reset_state()
         net.seed(1701)
         second = self.tops(net, net.run(given))
         for name in first:

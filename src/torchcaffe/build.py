@@ -65,6 +65,12 @@ class Step:
         return self.plan.exactness or self.kind.exactness
 
     @property
+    def indices(self) -> tuple[int, ...]:
+        """The places of the bottoms that hold indices or labels."""
+        count = len(self.bottoms)
+        return tuple(place % count for place in self.kind.indices if place < count)
+
+    @property
     def setup(self) -> Setup:
         """What the layer was planned from."""
         return Setup(self.param, self.phase, tuple(self.bottom_shapes), len(self.tops))
@@ -75,9 +81,10 @@ def build_steps(
     phase: str,
     inputs: Mapping[str, Sequence[int]],
     force_backward: bool = False,
+    allow_python: bool = False,
 ) -> list[Step]:
     """Connect, check and plan ``layers`` (already filtered); shapes in ``inputs`` replace the
-    prototxt's, and stand in for data layers."""
+    prototxt's, and stand in for data layers; Python layers are run only if they are allowed."""
     layers = [_as_input(layer, inputs) for layer in layers]
     _refuse_unknown(layers)
     layers = insert_splits(layers)
@@ -85,8 +92,8 @@ def build_steps(
     available: list[str] = []
     steps = []
     for layer in layers:
-        step = _build_step(layer, layer.phase if layer.has("phase") else phase, shapes, available)
-        steps.append(step)
+        own_phase = layer.phase if layer.has("phase") else phase
+        steps.append(_build_step(layer, own_phase, shapes, available, allow_python))
     edges = [_edge(step) for step in steps]
     for step, needs in zip(steps, backward_needs(edges, force_backward), strict=True):
         step.needs = needs
@@ -144,7 +151,11 @@ def _refuse_unknown(layers: Sequence[LayerParameter]) -> None:
 
 
 def _build_step(
-    layer: LayerParameter, phase: str, shapes: dict[str, Shape], available: list[str]
+    layer: LayerParameter,
+    phase: str,
+    shapes: dict[str, Shape],
+    available: list[str],
+    allow_python: bool,
 ) -> Step:
     kind = layer_type(layer)
     for name in layer.bottom:
@@ -158,7 +169,8 @@ def _build_step(
     if kind.loss:
         tops += ["(automatic)"] * (max(kind.tops[0], 1) - len(tops))
     _connect_tops(layer, kind, tops, shapes)
-    setup = Setup(layer, phase, tuple(shapes[name] for name in layer.bottom), len(tops))
+    bottoms = tuple(shapes[name] for name in layer.bottom)
+    setup = Setup(layer, phase, bottoms, len(tops), allow_python)
     check_arity(setup, kind)
     _warn_unread(setup, kind)
     plan = kind.plan(setup)
@@ -222,6 +234,8 @@ def evaluate(
 ) -> tuple[nn.Module | None, list[Shape]]:
     """The layer's module (on the meta device) and its top shapes."""
     known = plan.tops
+    if plan.module is not None and known is not None:
+        return plan.module, list(known)
     if isinstance(plan.call, Bottom):
         known = (setup.bottoms[plan.call.index],) * setup.tops
     elif known is None and kind.in_place in ("ok", "forward"):
@@ -302,5 +316,5 @@ def _edge(step: Step) -> Edge:
         rates=[spec.lr_mult for spec in step.specs],
         loss_weights=step.loss_weights,
         propagate_down=down,
-        forceable=[index not in step.kind.indices for index in range(len(step.bottoms))],
+        forceable=[index not in step.indices for index in range(len(step.bottoms))],
     )

@@ -22,6 +22,7 @@ def load(
     inputs: Mapping[str, Sequence[int]] | None = None,
     seed: int | None = None,
     rng: str = "caffe",
+    allow_python: bool = False,
 ) -> CaffeNet:
     """Build the net of a prototxt and put weights into it.
 
@@ -38,6 +39,9 @@ def load(
         fill what weights do not, as Caffe does after ``set_random_seed(seed)``: bit for bit.
     rng
         "caffe" draws dropout masks from Caffe's stream, "torch" from torch's generator.
+    allow_python
+        let layers of type Python import and run the modules that the prototxt names. That is
+        executing code of the net's author.
 
     Raises ParseError, NetError (with LayerError), WeightsError or InputError, all CaffeError.
     """
@@ -59,6 +63,7 @@ def load(
         seed=seed,
         rng=rng,
         unfilled=unfilled,
+        allow_python=allow_python,
     )
     for source in sources:
         copy_weights(result, source)

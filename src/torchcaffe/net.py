@@ -18,7 +18,7 @@ from torchcaffe.build import Step, apply, build_steps
 from torchcaffe.errors import InputError, LayerError, NetError
 from torchcaffe.fillers import fill
 from torchcaffe.graph import filter_layers, merged_state
-from torchcaffe.layers._registry import Shape, describe, shape_text
+from torchcaffe.layers._registry import Shape, add_note, describe, shape_text
 from torchcaffe.optimize import OptimizedNet
 from torchcaffe.proto.schema import NetParameter, ParamSpec
 from torchcaffe.random import Mersenne
@@ -70,6 +70,7 @@ class CaffeNet(nn.Module):
         seed: int | None = None,
         rng: str = "caffe",
         unfilled: Sequence[str] = (),
+        allow_python: bool = False,
     ) -> None:
         """Build the net; ``unfilled`` names layers whose blobs weights will overwrite at once."""
         super().__init__()
@@ -83,7 +84,9 @@ class CaffeNet(nn.Module):
         self.rng = rng
         self.stream = Mersenne(seed)
         layers = filter_layers(param, state)
-        self.steps = build_steps(layers, self.phase, inputs or {}, param.force_backward)
+        self.steps = build_steps(
+            layers, self.phase, inputs or {}, param.force_backward, allow_python
+        )
         self.keys: list[str | None] = []
         self._own_modules()
         self._fill(set(unfilled) if seed is None else set())
@@ -100,7 +103,9 @@ class CaffeNet(nn.Module):
             while key in self._modules:
                 key += "_"
             # Layers may be called "type" or "forward": add_module would refuse those.
-            self._modules[key] = step.module.to_empty(device="cpu")
+            self._modules[key] = step.module
+            if step.plan.module is None:
+                step.module.to_empty(device="cpu")
             if hasattr(step.module, "stream"):
                 setattr(step.module, "stream", self.stream if self.rng == "caffe" else None)  # noqa: B010
             self.keys.append(key)
@@ -110,7 +115,8 @@ class CaffeNet(nn.Module):
             if step.module is None or step.name in unfilled:
                 continue
             filled: set[int] = set()
-            for index in step.plan.fill_order or range(len(step.plan.blobs)):
+            order = step.plan.fill_order
+            for index in range(len(step.plan.blobs)) if order is None else order:
                 blob = _tensor(step.module, step.plan.blobs[index].attribute)
                 try:
                     values = fill(step.plan.blobs[index].filler, tuple(blob.shape), self.stream)
@@ -180,7 +186,7 @@ class CaffeNet(nn.Module):
         found: set[str] = set()
         for step in self.steps:
             for position, name in enumerate(step.bottoms):
-                if position in step.kind.indices and name in source:
+                if position in step.indices and name in source:
                     found.add(source[name])
             if step.kind.name in ("Split", "Reshape", "Flatten", "Slice", "Concat"):
                 source |= {
@@ -266,6 +272,13 @@ class CaffeNet(nn.Module):
         """Restart Caffe's random stream, as ``caffe.set_random_seed`` does."""
         self.stream.state = Mersenne(seed).state
 
+    def reset_state(self) -> None:
+        """Let LSTM and RNN layers forget the state that they carry from pass to pass."""
+        for module in self.modules():
+            reset = getattr(module, "reset_state", None)
+            if module is not self and callable(reset):
+                reset()
+
     # Running
 
     def forward(self, *args: Tensor | Array, **inputs: Tensor | Array) -> dict[str, Tensor]:
@@ -310,10 +323,11 @@ class CaffeNet(nn.Module):
                 self._run_step(step, key, given, run)
                 if step.name == until:
                     break
-        except (RuntimeError, IndexError) as error:
-            if torch.compiler.is_compiling():
+        except Exception as error:
+            explained = _explain(step, [blobs[name] for name in step.bottoms], error)
+            if explained is error:
                 raise
-            raise _explain(step, [blobs[name] for name in step.bottoms], error) from error
+            raise explained from error
         return run
 
     def _run_step(self, step: Step, key: str | None, given: Mapping[str, Tensor], run: Run) -> None:
@@ -411,8 +425,17 @@ def _multipliers(layer: str, specs: Sequence[ParamSpec]) -> tuple[float, float]:
     return chosen[0], chosen[1]
 
 
-def _explain(step: Step, bottoms: Sequence[Tensor], error: Exception) -> LayerError:
-    """The error of a layer that ran into inputs it was not planned for."""
+def _explain(step: Step, bottoms: Sequence[Tensor], error: Exception) -> Exception:
+    """The error of a layer that ran into inputs it was not planned for.
+
+    What a Python layer raises stays as it is, with a note that names the layer.
+    """
+    if step.kind.name == "Python":
+        add_note(error, f"in {describe(step.param)}")
+    if step.kind.name == "Python" or not isinstance(error, (RuntimeError, IndexError)):
+        return error
+    if torch.compiler.is_compiling():
+        return error
     shapes = [tuple(bottom.shape) for bottom in bottoms]
     planned = ", ".join(shape_text(shape) for shape in step.bottom_shapes)
     got = ", ".join(shape_text(shape) for shape in shapes)

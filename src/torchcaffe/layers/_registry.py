@@ -21,6 +21,7 @@ from functools import cache
 from typing import Any
 
 import torch
+from torch import nn
 
 from torchcaffe import layers
 from torchcaffe.errors import LayerError, UnknownLayerError
@@ -41,6 +42,7 @@ class Setup:
     phase: str
     bottoms: tuple[Shape, ...]
     tops: int
+    allow_python: bool = False
 
     @property
     def name(self) -> str:
@@ -74,6 +76,11 @@ def describe(param: LayerParameter, field_name: str | None = None) -> str:
     return f'{place}layer "{param.name}" ({param.type})'
 
 
+def add_note(error: Exception, note: str) -> None:
+    """Put a line under an error that a person's own code raised (shown from Python 3.11 on)."""
+    error.__notes__ = [*getattr(error, "__notes__", ()), note]
+
+
 def shape_text(shape: Sequence[int]) -> str:
     """A shape as people write it: ``1x3x224x224``; ``()`` for a scalar."""
     return "x".join(map(str, shape)) or "()"
@@ -103,6 +110,8 @@ class Plan:
     forward pass's class where these options have another than the type. ``tops`` are the tops'
     shapes where the layer knows them; otherwise it is run without data to see (the first such run
     of a process costs torch two seconds). A layer that may work in place keeps its bottom's shape.
+    ``module`` is what a person's own code has made for ``call`` already, with memory and values:
+    only the blobs in ``fill_order`` are filled.
     """
 
     call: Call | Bottom
@@ -113,6 +122,7 @@ class Plan:
     fill_order: tuple[int, ...] | None = None
     exactness: Exactness | None = None
     tops: tuple[Shape, ...] | None = None
+    module: nn.Module | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +193,7 @@ def caffe_layer(
     loss
         top 0 has loss weight 1 unless the prototxt gives one.
     indices
-        bottoms that hold indices or labels in floats: they take no gradient.
+        bottoms that hold indices or labels in floats: they take no gradient (-1: the last).
     differentiable
         False where Caffe has no backward pass.
     max_axes
