@@ -19,6 +19,9 @@ from torchcaffe.layers._registry import describe, shape_text
 from torchcaffe.net import CaffeNet
 from torchcaffe.weights.model import Array, SourceLayer, Weights, fits, release
 
+PIECE = 1 << 22
+"""Numbers copied at a time: 16 MiB of a mapped file."""
+
 
 def copy_weights(net: CaffeNet, source: Weights) -> None:
     """Copy what ``source`` has for the net's layers.
@@ -62,8 +65,19 @@ def _copy_layer(
             raise WeightsError(_mismatch(step, index, blob, tuple(param.shape)))
     for param, blob in zip(params, layer.blobs, strict=True):
         with torch.no_grad():
-            np.copyto(param.detach().cpu().numpy(), blob.reshape(tuple(param.shape)))
-        release(blob)
+            _copy_blob(param.detach(), blob)
+
+
+def _copy_blob(param: torch.Tensor, blob: Array) -> None:
+    """Copy piece by piece, giving each piece of a mapped file back before the next."""
+    if not param.is_cpu or not param.is_contiguous() or param.dtype != torch.float32:
+        param.copy_(torch.from_numpy(np.array(blob).reshape(tuple(param.shape))))
+        return
+    target, source = param.view(-1).numpy(), blob.reshape(-1)
+    for start in range(0, source.size, PIECE):
+        piece = source[start : start + PIECE]
+        np.copyto(target[start : start + PIECE], piece)
+        release(piece)
 
 
 def _hint_count(step: Step, given: int, wanted: int) -> str:
