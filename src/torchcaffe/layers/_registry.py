@@ -140,6 +140,7 @@ class LayerType:
     equal: bool
     indices: tuple[int, ...]
     differentiable: bool
+    bilinear: bool
     max_axes: int | None
     since: str
     more_params: tuple[str, ...]
@@ -176,6 +177,7 @@ def caffe_layer(
     equal: bool = False,
     indices: tuple[int, ...] = (),
     differentiable: bool = True,
+    bilinear: bool = False,
     max_axes: int | None = None,
     since: str = "0.1",
     params: tuple[str, ...] = (),
@@ -196,6 +198,8 @@ def caffe_layer(
         bottoms that hold indices or labels in floats: they take no gradient (-1: the last).
     differentiable
         False where Caffe has no backward pass.
+    bilinear
+        every top is a sum of products of a bottom's values with those of a blob, and of a blob.
     max_axes
         4 for the layers that Caffe writes with num, channels, height and width.
     params
@@ -219,6 +223,7 @@ def caffe_layer(
             equal=equal,
             indices=indices,
             differentiable=differentiable,
+            bilinear=bilinear,
             max_axes=max_axes,
             since=since,
             more_params=params,

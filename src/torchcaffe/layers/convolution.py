@@ -11,7 +11,15 @@ from torch.nn import functional
 from torchcaffe.layers._call import Call
 from torchcaffe.layers._exactness import accumulated
 from torchcaffe.layers._geometry import refuse_cudnn, simple, spatial, window_sizes
-from torchcaffe.layers._registry import Blob, Plan, Setup, Shape, caffe_layer, filler
+from torchcaffe.layers._registry import (
+    Blob,
+    Plan,
+    Setup,
+    Shape,
+    caffe_layer,
+    filler,
+    shape_text,
+)
 
 
 class Convolution(nn.Module):
@@ -72,7 +80,14 @@ def merge_taps(weight: Tensor, dilation: tuple[int, ...]) -> Tensor:
     return weight
 
 
-@caffe_layer("Convolution", bottoms=(1, None), tops=(1, None), equal=True, exactness=accumulated())
+@caffe_layer(
+    "Convolution",
+    bottoms=(1, None),
+    tops=(1, None),
+    equal=True,
+    exactness=accumulated(),
+    bilinear=True,
+)
 def convolution(layer: Setup) -> Plan:
     """y = w * x + b: cross-correlation, zeros beyond the border.
 
@@ -109,7 +124,9 @@ def conv_bottoms(layer: Setup) -> tuple[int, Shape]:
     first = layer.bottoms[0]
     for name, shape in zip(layer.param.bottom, layer.bottoms, strict=True):
         layer.require(
-            shape == first, f'all bottoms must have one shape; "{name}" is {shape}, not {first}'
+            shape == first,
+            f'all bottoms must have one shape; "{name}" is {shape_text(shape)}, not '
+            f"{shape_text(first)}",
         )
     return first[axis], first[axis + 1 :]
 

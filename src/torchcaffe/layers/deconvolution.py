@@ -73,6 +73,7 @@ class Deconvolution(nn.Module):
     tops=(1, None),
     equal=True,
     exactness=accumulated(),
+    bilinear=True,
     params=("convolution_param",),
 )
 def deconvolution(layer: Setup) -> Plan:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from torchcaffe.layers._call import Call
 from torchcaffe.layers._exactness import accumulated
-from torchcaffe.layers._registry import Blob, Plan, Setup, caffe_layer, filler
+from torchcaffe.layers._registry import Blob, Plan, Setup, caffe_layer, filler, shape_text
 
 
 class InnerProduct(nn.Module):
@@ -41,7 +41,7 @@ class InnerProduct(nn.Module):
         return functional.linear(x.flatten(self.axis), weight, self.bias)
 
 
-@caffe_layer("InnerProduct", bottoms=1, tops=1, exactness=accumulated())
+@caffe_layer("InnerProduct", bottoms=1, tops=1, exactness=accumulated(), bilinear=True)
 def inner_product(layer: Setup) -> Plan:
     """y = w x + b over all axes from ``axis`` on.
 
@@ -56,7 +56,7 @@ def inner_product(layer: Setup) -> Plan:
     shape = layer.bottoms[0]
     axis = layer.axis(p.axis)
     features = prod(shape[axis:])
-    layer.require(features > 0, f"its bottom has no features, its shape is {shape}")
+    layer.require(features > 0, f"its bottom has no features, it is {shape_text(shape)}")
     blobs = [Blob("weight", filler(p, "weight_filler"))]
     if p.bias_term:
         blobs.append(Blob("bias", filler(p, "bias_filler")))
