@@ -33,14 +33,24 @@ def after(inherited: Exactness, own: Exactness) -> Exactness:
     return accumulated(hypot(inherited.size, own.size))
 
 
+def step_classes(net: CaffeNet) -> list[Exactness]:
+    """The class of what each layer makes of what came down to it, in the net's order."""
+    forward: dict[str, Exactness] = {}
+    found = []
+    for step in net.steps:
+        fed = max((forward[name] for name in step.bottoms), default=bitwise())
+        found.append(after(fed, step.exactness))
+        forward |= dict.fromkeys(step.tops, found[-1])
+    return found
+
+
 def declared_classes(net: CaffeNet) -> Classes:
     """The classes that the layers' declarations amount to in this net."""
     forward: dict[str, Exactness] = {}
     fed: list[Exactness] = []
-    for step in net.steps:
+    for step, made in zip(net.steps, step_classes(net), strict=True):
         fed.append(max((forward[name] for name in step.bottoms), default=bitwise()))
-        for name in step.tops:
-            forward[name] = after(fed[-1], step.exactness)
+        forward |= dict.fromkeys(step.tops, made)
     diffs: dict[str, Exactness] = {}
     param_diffs: dict[str, Exactness] = {}
     for step, inherited in zip(reversed(net.steps), reversed(fed), strict=True):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass
+from typing import Any
 
+from torchcaffe.layers._exactness import bitwise
 from torchcaffe.parity.compare import Difference
+
+KINDS = ("parameter", "blob", "statistic", "gradient", "parameter gradient")
 
 
 @dataclass(frozen=True)
@@ -14,7 +20,7 @@ class Row:
     ``kind`` is "parameter", "blob", "statistic" (a parameter that the forward pass changed),
     "gradient" or "parameter gradient". ``local`` compares the layer run alone on the recorded
     bottoms, ``chained`` the whole net run from the recorded inputs; None where there is no such
-    view (a parameter has no local one).
+    view (a parameter has no local one). ``depth`` is the layer's place in the net.
     """
 
     kind: str
@@ -22,19 +28,45 @@ class Row:
     type: str
     name: str
     shape: tuple[int, ...]
+    depth: int
     local: Difference | None
     chained: Difference | None
 
     @property
+    def views(self) -> list[Difference]:
+        """The local and the chained view, where there are."""
+        return [view for view in (self.local, self.chained) if view is not None]
+
+    @property
     def passed(self) -> bool:
         """Whether all its views pass; a row without one does not."""
-        views = [view for view in (self.local, self.chained) if view is not None]
-        return bool(views) and all(view.passed for view in views)
+        return bool(self.views) and all(view.passed for view in self.views)
+
+    @property
+    def equal(self) -> bool:
+        """Whether every view is equal to the last bit."""
+        return bool(self.views) and all(view.met == bitwise() for view in self.views)
+
+    def __str__(self) -> str:
+        """What and where, as a sentence names it."""
+        if self.kind == "blob":
+            what = f'blob "{self.name}"'
+        elif self.kind == "gradient":
+            what = f'the gradient of blob "{self.name}"'
+        else:
+            number = self.name.rpartition("/")[2]
+            what = {"parameter gradient": "the gradient of parameter"}.get(self.kind, self.kind)
+            what += f" blob {number}"
+        return f'{what} of layer "{self.layer}" ({self.type})'
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The whole comparison; ``rows`` stand in net order, parameters first, gradients last."""
+    """The whole comparison.
+
+    ``rows`` stand in net order: parameters first, then blobs, then gradients in the order of the
+    backward pass. ``versions`` are Caffe's side, ``settings`` ours.
+    """
 
     net: str
     phase: str
@@ -45,8 +77,12 @@ class Verification:
 
     @property
     def passed(self) -> bool:
-        """Whether something was compared and every row passes."""
-        return bool(self.rows) and all(row.passed for row in self.rows)
+        """Whether blobs were compared and every row passes."""
+        return bool(self.of("blob")) and all(row.passed for row in self.rows)
+
+    def of(self, *kinds: str) -> list[Row]:
+        """The rows of some kinds."""
+        return [row for row in self.rows if row.kind in kinds]
 
     @property
     def first_difference(self) -> Row | None:
@@ -55,9 +91,122 @@ class Verification:
 
     @property
     def verdict(self) -> str:
-        """One to three sentences that a person can quote."""
-        raise NotImplementedError
+        """A few sentences that a person can quote."""
+        return verdict(self)
 
     def to_json(self) -> str:
-        """Everything but the histograms, as stable JSON text."""
-        raise NotImplementedError
+        """Everything but the histograms, as JSON with the same keys in the same order always."""
+        first = self.first_difference
+        values = {
+            "net": self.net,
+            "phase": self.phase,
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "first_difference": None if first is None else self.rows.index(first),
+            "rows": [_row_json(row) for row in self.rows],
+            "notes": list(self.notes),
+            "caffe": self.versions,
+            "torchcaffe": self.settings,
+        }
+        return json.dumps(values, indent=1, allow_nan=False)
+
+
+def verdict(found: Verification) -> str:
+    """What is the case, where it starts if something differs, and what it means."""
+    blobs, first = found.of("blob"), found.first_difference
+    if not blobs:
+        return "Nothing was compared: the recording holds no blob that this net computes."
+    if first is None:
+        return _same(found)
+    title = f'"{found.net}"' if found.net else "The net"
+    failed = [row for row in blobs if not row.passed]
+    count = f"{len(failed)} of {len(blobs)} blobs differ"
+    if first.kind == "parameter":
+        wrong = [row for row in found.of("parameter") if not row.passed]
+        return (
+            f"{title} has other weights than the recorded net: {len(wrong)} of "
+            f"{len(found.of('parameter'))} parameter blobs differ, the first is {first}. Give the "
+            f"weights file that was recorded."
+        )
+    if first.local is not None and not first.local.passed:
+        return (
+            f"{title} is not the same network: {count}. The first difference is {first}: given "
+            f"Caffe's own input, this layer alone gives other numbers. {_detail(first.local)}"
+        )
+    assert first.chained is not None or not first.views
+    detail = _detail(first.chained) if first.chained else ""
+    if all(row.local is None or row.local.passed for row in found.rows):
+        lead = f"{title} does not give Caffe's numbers: {count}."
+        if any(row.local for row in found.rows):
+            lead += " Each layer alone agrees with Caffe, but what they round adds up to more than"
+            lead += " they declare."
+        return f"{lead} The first difference is {first}. {detail}".rstrip()
+    return f"{title} is not the same network: {count}. The first difference is {first}. {detail}"
+
+
+def _same(found: Verification) -> str:
+    blobs = found.of("blob")
+    equal = sum(row.equal for row in blobs)
+    title = f'"{found.net}"' if found.net else "The net"
+    gradients = len(found.of("gradient", "parameter gradient"))
+    counted = f"{len(blobs)} blob{'s' * (len(blobs) > 1)}"
+    if gradients:
+        counted += f" and {gradients} gradients"
+    text = f"{title} is the same network: {counted} compared with Caffe, first difference: none."
+    if equal == len(blobs):
+        return f"{text} All blobs are equal to the last bit."
+    widest = max((view.max_abs / view.largest, row.name) for row, view in _finite_views(blobs))
+    how = f"{equal} are equal to the last bit, the others" if equal else "They"
+    return (
+        f"{text} {how} differ by no more than their layers' declared rounding, at most by "
+        f'{widest[0]:.1e} of the largest value (blob "{widest[1]}").'
+    )
+
+
+def _finite_views(rows: list[Row]) -> list[tuple[Row, Difference]]:
+    return [(row, view) for row in rows for view in row.views if view.largest]
+
+
+def _detail(view: Difference) -> str:
+    if view.met is None:
+        return f"{view.reason[0].upper()}{view.reason[1:]}."
+    return (
+        f"At {list(view.index)} it is {view.ours:.9g}, Caffe has {view.theirs:.9g}; held to "
+        f"{view.allowed}, {view.met} would pass."
+    )
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "kind": row.kind,
+        "layer": row.layer,
+        "type": row.type,
+        "name": row.name,
+        "shape": list(row.shape),
+        "passed": row.passed,
+        "local": _view_json(row.local),
+        "chained": _view_json(row.chained),
+    }
+
+
+def _view_json(view: Difference | None) -> dict[str, Any] | None:
+    if view is None:
+        return None
+    return {
+        "passed": view.passed,
+        "held_to": str(view.allowed),
+        "meets": None if view.met is None else str(view.met),
+        "reason": view.reason,
+        "max_abs": _number(view.max_abs),
+        "max_rel": _number(view.max_rel),
+        "max_ulp": view.max_ulp,
+        "index": list(view.index),
+        "ours": _number(view.ours),
+        "theirs": _number(view.theirs),
+        "nonfinite": view.nonfinite,
+    }
+
+
+def _number(value: float) -> float | str:
+    """JSON has no words for infinity and NaN."""
+    return value if math.isfinite(value) else str(value)
