@@ -29,7 +29,7 @@ def blob(net: CaffeNet, key: str) -> np.ndarray:
     """The blob of a recording's key, ``w`` or ``l2/b``; no layer's name means the first layer."""
     layer, _, name = key.rpartition("/")
     blobs = net.params[layer or next(iter(net.params))]
-    return blobs[BLOBS[name] if name in BLOBS else int(name)].detach().numpy()
+    return blobs[BLOBS[name] if name in BLOBS else int(name.lstrip("p"))].detach().numpy()
 
 
 @pytest.mark.parametrize("prototxt", RECORDINGS)
