@@ -5,6 +5,7 @@ The written module is run beside the net before anything appears in the folder.
 
 from __future__ import annotations
 
+import ast
 import copy
 import shutil
 import tempfile
@@ -167,6 +168,28 @@ def _check(
     if wrong:
         raise ConversionError(f"the printed module computes something else: {'; '.join(wrong)}")
     return differences
+
+
+def load_folder(folder: str | PathLike[str]) -> nn.Module:
+    """The module that ``convert`` wrote into ``folder``, with its weights, in eval mode.
+
+    Runs the folder's model.py. Raises ConversionError if the folder does not hold what ``convert``
+    writes.
+    """
+    path = Path(folder)
+    missing = [name for name in FILES[:2] if not (path / name).is_file()]
+    if missing:
+        raise ConversionError(
+            f"{path} has no {' and no '.join(missing)}; a folder that torchcaffe convert wrote was "
+            f"expected"
+        )
+    tree = ast.parse((path / "model.py").read_text(encoding="utf-8"))
+    classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+    if not classes:
+        raise ConversionError(f"{path / 'model.py'} defines no class")
+    module = load(path / "model.py", classes[-1])
+    load_model(module, path / "model.safetensors")
+    return module.eval()
 
 
 def load(path: Path, name: str, like: Tensor | None = None) -> nn.Module:
