@@ -97,6 +97,7 @@ def build_steps(
     edges = [_edge(step) for step in steps]
     for step, needs in zip(steps, backward_needs(edges, force_backward), strict=True):
         step.needs = needs
+    _note_lost_gradients(steps)
     unused = set(inputs) - {top for step in steps for top in step.tops if step.kind.name == "Input"}
     if unused:
         known = [top for step in steps if step.kind.name == "Input" for top in step.tops]
@@ -229,9 +230,7 @@ def _connect_tops(
             )
 
 
-def evaluate(
-    setup: Setup, plan: Plan, kind: LayerType
-) -> tuple[nn.Module | None, list[Shape]]:
+def evaluate(setup: Setup, plan: Plan, kind: LayerType) -> tuple[nn.Module | None, list[Shape]]:
     """The layer's module (on the meta device) and its top shapes."""
     known = plan.tops
     if plan.module is not None and known is not None:
@@ -286,6 +285,44 @@ def apply(
     if isinstance(result, torch.Tensor):
         return (result,)
     return tuple(result) if result is not None else ()
+
+
+class NoGradient(torch.autograd.Function):
+    """x, whose gradient stays 0."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        """x as it is."""
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
+        """0."""
+        return torch.zeros_like(grad)
+
+
+def _note_lost_gradients(steps: Sequence[Step]) -> None:
+    """Mark the layers whose top's gradient does not reach their bottom or parameter.
+
+    Reshape, Parameter, and Concat and Slice with one bottom and top let the two share the memory of
+    one gradient. A Flatten that reads the top lets it share its own instead, and what it shared
+    before stays 0 (flatten_layer.cpp).
+    """
+    sharing: dict[str, Step] = {}
+    for step in steps:
+        maker = sharing.get(step.bottoms[0]) if step.kind.name == "Flatten" else None
+        if maker is not None and step.needs.layer and maker.needs.layer:
+            maker.needs.lost = True
+            warnings.warn(
+                f"{describe(step.param)}: its gradient gets lost at {maker.kind.name} layer "
+                f'"{maker.name}", as in Caffe 1.0, and nothing below learns from it. To keep it, '
+                f'make "{maker.name}" a Reshape to the shape that {step.kind.name} gives',
+                NetWarning,
+                stacklevel=2,
+            )
+        single = step.kind.name in ("Concat", "Slice") and len(step.bottoms) == len(step.tops) == 1
+        if single or step.kind.name in ("Reshape", "Parameter"):
+            sharing[step.tops[0]] = step
 
 
 def _param_specs(setup: Setup, plan: Plan) -> list[ParamSpec]:

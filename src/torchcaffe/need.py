@@ -20,6 +20,8 @@ class Needs:
     cut: bool = False
     """The layer learns and leads to a loss, and still Caffe runs no backward pass: every top is
     read only by layers that do not pass a gradient on."""
+    lost: bool = False
+    """The gradient of the top does not reach the bottom, and stays 0 there."""
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def measure(net: CaffeNet, run: Run, top_diffs: dict[str, torch.Tensor]) -> dict
     return {**blobs, **params, **gradients(net, run, top_diffs)}
 
 
+@pytest.mark.filterwarnings("ignore::torchcaffe.errors.NetWarning")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_recording(case: dict[str, object]) -> None:
     arrays = recording(case)

@@ -12,6 +12,8 @@ class TestEuclideanLoss(LayerContract):
         "other-shapes": Case(bottoms=[(2, 6), (2, 1, 2, 3)]),
         "one-axis": Case(bottoms=[(5,), (5,)]),
         "four-numbers": Case(bottoms=[np.array([[1.0, 2.0, 3.0, 4.0]]), np.zeros((1, 4))]),
+        # force_backward overrules propagate_down.
+        "first-only": Case("propagate_down: true propagate_down: false", [(3, 4), (3, 4)]),
         "equal": Case(bottoms=[np.ones((2, 3)), np.ones((2, 3))]),
     }
     refusals = {

@@ -1,7 +1,12 @@
 import numpy as np
+import pytest
+import torch
 
 from contract import Case, LayerContract
-from torchcaffe.proto.schema import LayerParameter
+from torchcaffe.errors import NetWarning
+from torchcaffe.net import CaffeNet
+from torchcaffe.proto import parse_text
+from torchcaffe.proto.schema import LayerParameter, NetParameter
 
 
 class TestFlatten(LayerContract):
@@ -40,3 +45,46 @@ class TestFlatten(LayerContract):
                 place = place * x.shape[axis] + index[axis]
             y[(*index[:start], place, *index[end + 1 :])] = x[index]
         return [y]
+
+
+class TestLostGradient:
+    NET = """
+        force_backward: true
+        layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ dim: 2 dim: 6 }} }} }}
+        layer {{ name: "keep" type: "Flatten" bottom: "x" top: "k" }}
+        layer {{ name: "share" {maker} top: "y" }}
+        layer {{ name: "flat" type: "Flatten" bottom: "y" top: "z" }}
+    """
+
+    @pytest.mark.parametrize(
+        "maker",
+        [
+            'type: "Reshape" bottom: "k" reshape_param { shape { dim: 0 dim: 2 dim: 3 } }',
+            'type: "Concat" bottom: "k"',
+            'type: "Slice" bottom: "k"',
+        ],
+        ids=["Reshape", "Concat", "Slice"],
+    )
+    def test_does_not_pass_a_layer_that_shares_its_gradient(self, maker: str) -> None:
+        """As in Caffe: what Flatten reads has a gradient, what lies below has zeros."""
+        with pytest.warns(NetWarning, match='"flat".* its gradient gets lost at .* "share"'):
+            net = CaffeNet(parse_text(self.NET.format(maker=maker), NetParameter), "TEST")
+        run = net.run({"x": torch.ones(2, 6, requires_grad=True)})
+        kept, lost = torch.autograd.grad(run.blobs["z"].sum(), [run.blobs["y"], run.blobs["x"]])
+        assert kept.eq(1).all()
+        assert lost.eq(0).all()
+
+    def test_leaves_a_parameter_at_zero(self) -> None:
+        maker = 'type: "Parameter" parameter_param { shape { dim: 2 dim: 3 } }'
+        with pytest.warns(NetWarning, match='"flat".* its gradient gets lost at Parameter'):
+            net = CaffeNet(parse_text(self.NET.format(maker=maker), NetParameter), "TEST")
+        run = net.run({"x": torch.ones(2, 6)})
+        (grad,) = torch.autograd.grad(run.blobs["z"].sum(), net.params["share"])
+        assert grad.eq(0).all()
+
+    def test_passes_flatten_behind_flatten(self) -> None:
+        maker = 'type: "Flatten" bottom: "k"'
+        net = CaffeNet(parse_text(self.NET.format(maker=maker), NetParameter), "TEST")
+        run = net.run({"x": torch.ones(2, 6, requires_grad=True)})
+        (grad,) = torch.autograd.grad(run.blobs["z"].sum(), [run.blobs["x"]])
+        assert grad.eq(1).all()
