@@ -68,7 +68,7 @@ def _run(
                 tensor.mul_(nudge.signs(tensor))
     fixed = twin.index_inputs
     given = {
-        name: _double(value, None if name in fixed else nudge).requires_grad_(name not in fixed)
+        name: _double(value, None if name in fixed else nudge).requires_grad_()
         for name, value in inputs.items()
     }
     more = {name: _double(value, nudge) for name, value in extra.items()}
