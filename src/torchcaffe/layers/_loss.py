@@ -26,7 +26,7 @@ def class_labels(label: Tensor, classes: int, ignore: int | None = None) -> tupl
     return torch.where(counts, index, 0), counts
 
 
-def divisor(mode: str, counts: Tensor, batch: int) -> Tensor | int:
+def loss_divisor(mode: str, counts: Tensor, batch: int) -> Tensor | int:
     """What a loss is divided by: all positions, those that count, the batch, or nothing."""
     if mode == "VALID":
         return counts.sum().clamp(min=1)

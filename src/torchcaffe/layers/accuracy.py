@@ -56,4 +56,5 @@ def accuracy_layer(layer: Setup) -> Plan:
     )
     ignore = p.ignore_label if p.has("ignore_label") else None
     call = Call("torchcaffe.layers.accuracy.accuracy", Bottom(0), Bottom(1), axis, p.top_k, ignore)
-    return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0))
+    shapes = ((), (classes,))[: layer.tops]
+    return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0), tops=shapes)

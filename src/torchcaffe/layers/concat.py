@@ -26,7 +26,9 @@ def concat(layer: Setup) -> Plan:
         )
     if len(layer.bottoms) == 1:
         return Plan(Bottom(0))
-    return Plan(Call("torch.cat", BOTTOMS, dim=axis))
+    size = sum(shape[axis] for shape in layer.bottoms)
+    top = (*first[:axis], size, *first[axis + 1 :])
+    return Plan(Call("torch.cat", BOTTOMS, dim=axis), tops=(top,))
 
 
 def legacy_axis(layer: Setup, axis: int, old_name: str) -> int:

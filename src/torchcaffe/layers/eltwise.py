@@ -40,13 +40,13 @@ class ProductFunction(torch.autograd.Function):
         return tuple(grads)
 
 
-def product(bottoms: Sequence[Tensor], stable: bool = True) -> Tensor:
+def eltwise_product(bottoms: Sequence[Tensor], stable: bool = True) -> Tensor:
     """The product of all; autograd alone would multiply the gradients in another order."""
     result: Tensor = ProductFunction.apply(stable, *bottoms)
     return result
 
 
-def maximum(bottoms: Sequence[Tensor]) -> Tensor:
+def eltwise_max(bottoms: Sequence[Tensor]) -> Tensor:
     """The largest; of two equal firsts the gradient goes to the second, later only to a larger."""
     first, second, *others = bottoms
     y = torch.where(first > second, first, second)
@@ -79,17 +79,17 @@ def eltwise(layer: Setup) -> Plan:
         f"has {len(coefficients)} coeff for {len(layer.bottoms)} bottoms; give one for each",
     )
     if p.operation == "MAX":
-        return Plan(Call("torchcaffe.layers.eltwise.maximum", BOTTOMS))
+        return Plan(Call("torchcaffe.layers.eltwise.eltwise_max", BOTTOMS), tops=layer.bottoms[:1])
     if p.operation == "SUM":
-        return _sum(coefficients or [1.0] * len(layer.bottoms))
+        return _sum(layer, coefficients or [1.0] * len(layer.bottoms))
     layer.require(not coefficients, "operation PROD takes no coeff; only SUM has coefficients")
     if p.stable_prod_grad and len(layer.bottoms) == 2:
-        return Plan(Call("operator.mul", Bottom(0), Bottom(1)))
-    call = Call("torchcaffe.layers.eltwise.product", BOTTOMS, stable=p.stable_prod_grad)
-    return Plan(call)
+        return Plan(Call("operator.mul", Bottom(0), Bottom(1)), tops=layer.bottoms[:1])
+    call = Call("torchcaffe.layers.eltwise.eltwise_product", BOTTOMS, stable=p.stable_prod_grad)
+    return Plan(call, tops=layer.bottoms[:1])
 
 
-def _sum(coefficients: Sequence[float]) -> Plan:
+def _sum(layer: Setup, coefficients: Sequence[float]) -> Plan:
     total: Call | Bottom = Bottom(0)
     if coefficients[0] != 1:
         total = Call("operator.mul", Bottom(0), coefficients[0])
@@ -102,4 +102,4 @@ def _sum(coefficients: Sequence[float]) -> Plan:
     # BLAS fuses some of Caffe's multiplications and additions, by where they stand in the blob:
     # each product is rounded once or not at all.
     rounds = any(coefficient not in (1, -1) for coefficient in coefficients[1:])
-    return Plan(total, exactness=accumulated(1) if rounds else None)
+    return Plan(total, exactness=accumulated(1) if rounds else None, tops=layer.bottoms[:1])

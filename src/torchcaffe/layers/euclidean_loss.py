@@ -1,5 +1,7 @@
 """EuclideanLoss: half the mean squared distance."""
 
+from math import prod
+
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,12 +36,9 @@ def euclidean_loss_layer(layer: Setup) -> Plan:
     """
     check_batch(layer)
     a, b = layer.bottoms
-    sizes = [1, 1]
-    for index, shape in enumerate((a, b)):
-        for size in shape[1:]:
-            sizes[index] *= size
     layer.require(
-        sizes[0] == sizes[1],
+        prod(a) == prod(b),
         f"its bottoms must have as many numbers each, got {shape_text(a)} and {shape_text(b)}",
     )
-    return Plan(Call("torchcaffe.layers.euclidean_loss.euclidean_loss", Bottom(0), Bottom(1)))
+    call = Call("torchcaffe.layers.euclidean_loss.euclidean_loss", Bottom(0), Bottom(1))
+    return Plan(call, tops=((),))

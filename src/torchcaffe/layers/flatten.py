@@ -1,5 +1,7 @@
 """Flatten: neighbouring axes merged into one."""
 
+from math import prod
+
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import bitwise
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
@@ -19,4 +21,6 @@ def flatten(layer: Setup) -> Plan:
     p = layer.param.flatten_param
     start, end = layer.axis(p.axis), layer.axis(p.end_axis, field_name="end_axis")
     layer.require(start <= end, f"end_axis {p.end_axis} comes before axis {p.axis}")
-    return Plan(Call("torch.flatten", Bottom(0), start, end))
+    shape = layer.bottoms[0]
+    top = (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
+    return Plan(Call("torch.flatten", Bottom(0), start, end), tops=(top,))

@@ -7,7 +7,7 @@ from torchcaffe.layers._exactness import accumulated, bitwise
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
-def mean(x: Tensor, axis: int, coeff: float = 1.0) -> Tensor:
+def reduce_mean(x: Tensor, axis: int, coeff: float = 1.0) -> Tensor:
     """The mean of all axes from axis on, times coeff; as Caffe rounds it, a sum times coeff / n."""
     tail = x.flatten(axis)
     return tail.sum(-1) * (coeff / tail.shape[-1])
@@ -24,11 +24,14 @@ def reduction(layer: Setup) -> Plan:
     """
     p = layer.param.reduction_param
     axis = layer.axis(p.axis)
+    top = layer.bottoms[0][:axis]
     if p.operation == "MEAN":
         options = {} if p.coeff == 1 else {"coeff": p.coeff}
-        return Plan(Call("torchcaffe.layers.reduction.mean", Bottom(0), axis, **options))
+        call = Call("torchcaffe.layers.reduction.reduce_mean", Bottom(0), axis, **options)
+        return Plan(call, tops=(top,))
     terms: Call | Bottom = Bottom(0)
     if p.operation != "SUM":
         terms = Call("torch.abs" if p.operation == "ASUM" else "torch.square", Bottom(0))
     total = Call("torch.sum", terms, dim=tuple(range(axis, len(layer.bottoms[0]))))
-    return Plan(total if p.coeff == 1 else Call("operator.mul", total, p.coeff))
+    call = total if p.coeff == 1 else Call("operator.mul", total, p.coeff)
+    return Plan(call, tops=(top,))

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import bitwise
-from torchcaffe.layers._registry import Plan, Setup, caffe_layer, shape_text
+from torchcaffe.layers._registry import Plan, Setup, Shape, caffe_layer, shape_text
 
 
-def reshape(x: Tensor, dims: Sequence[int], axis: int = 0, num_axes: int = -1) -> Tensor:
+def reshape_axes(x: Tensor, dims: Sequence[int], axis: int = 0, num_axes: int = -1) -> Tensor:
     """x with num_axes axes from axis on (-1: all of them) replaced by dims.
 
     A dim of 0 copies the size that x has at this place, -1 takes what is left.
@@ -45,18 +45,20 @@ def reshape_layer(layer: Setup) -> Plan:
         f"axis {p.axis} and num_axes {p.num_axes} reach beyond a bottom with {len(shape)} axes "
         f"{shape_text(shape)}",
     )
-    _check_dims(layer, dims, axis, end)
+    top = _top(layer, dims, axis, end)
     if dims and dims == [0] * (len(dims) - 1) + [-1] and (axis, end) == (0, len(shape)):
-        return Plan(Call("torch.flatten", Bottom(0), len(dims) - 1))
-    if all(dims) and (axis, end) == (0, len(shape)):
-        return Plan(Call("torch.reshape", Bottom(0), tuple(dims)))
-    options = {} if p.num_axes == -1 else {"num_axes": p.num_axes}
-    target = "torchcaffe.layers.reshape.reshape"
-    return Plan(Call(target, Bottom(0), tuple(dims), axis=axis, **options))
+        call = Call("torch.flatten", Bottom(0), len(dims) - 1)
+    elif all(dims) and (axis, end) == (0, len(shape)):
+        call = Call("torch.reshape", Bottom(0), tuple(dims))
+    else:
+        options = {} if p.num_axes == -1 else {"num_axes": p.num_axes}
+        path = "torchcaffe.layers.reshape.reshape_axes"
+        call = Call(path, Bottom(0), tuple(dims), axis=axis, **options)
+    return Plan(call, tops=(top,))
 
 
-def _check_dims(layer: Setup, dims: Sequence[int], axis: int, end: int) -> None:
-    """Caffe's own checks of the new shape."""
+def _top(layer: Setup, dims: Sequence[int], axis: int, end: int) -> Shape:
+    """The new shape, after Caffe's own checks of it."""
     shape = layer.bottoms[0]
     layer.require(
         all(dim >= -1 for dim in dims) and dims.count(-1) <= 1,
@@ -76,3 +78,5 @@ def _check_dims(layer: Setup, dims: Sequence[int], axis: int, end: int) -> None:
     layer.require(
         fits, f"cannot put {count} numbers, a bottom of {shape_text(shape)}, in the shape {whole}"
     )
+    sizes = [count // rest if dim == -1 else dim or shape[axis + i] for i, dim in enumerate(dims)]
+    return (*shape[:axis], *sizes, *shape[end:])

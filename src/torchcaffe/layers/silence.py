@@ -22,4 +22,4 @@ def silence_layer(layer: Setup) -> Plan:
     torch    nothing to do
     Caffe    src/caffe/layers/silence_layer.cpp
     """
-    return Plan(Call("torchcaffe.layers.silence.silence", BOTTOMS))
+    return Plan(Call("torchcaffe.layers.silence.silence", BOTTOMS), tops=())

@@ -42,10 +42,16 @@ def slice_layer(layer: Setup) -> Plan:
         return Plan(Bottom(0))
     if points:
         call = Call("torchcaffe.layers.slice.slice_at", Bottom(0), tuple(points), axis)
-        return Plan(call, plain=Call("torch.tensor_split", Bottom(0), tuple(points), dim=axis))
-    parts = Call("torch.unflatten", Bottom(0), axis, (layer.tops, -1))
-    plain = Call("torch.chunk", Bottom(0), layer.tops, dim=axis)
-    return Plan(Call("torch.unbind", parts, dim=axis), plain=plain)
+        plain = Call("torch.tensor_split", Bottom(0), tuple(points), dim=axis)
+    else:
+        parts = Call("torch.unflatten", Bottom(0), axis, (layer.tops, -1))
+        call = Call("torch.unbind", parts, dim=axis)
+        plain = Call("torch.chunk", Bottom(0), layer.tops, dim=axis)
+        points = [part * size // layer.tops for part in range(1, layer.tops)]
+    before, after = layer.bottoms[0][:axis], layer.bottoms[0][axis + 1 :]
+    cuts = zip([0, *points], [*points, size], strict=True)
+    tops = tuple((*before, end - start, *after) for start, end in cuts)
+    return Plan(call, plain=plain, tops=tops)
 
 
 def _check_points(layer: Setup, points: Sequence[int], axis: int) -> None:

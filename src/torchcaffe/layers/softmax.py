@@ -2,6 +2,7 @@
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import accumulated
+from torchcaffe.layers._geometry import refuse_cudnn
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
@@ -15,12 +16,5 @@ def softmax(layer: Setup) -> Plan:
     Caffe   src/caffe/layers/softmax_layer.cpp; ``axis`` is 1 if not given, not the last
     """
     p = layer.param.softmax_param
-    refuse_cudnn(layer, p.engine)
+    refuse_cudnn(layer, p)
     return Plan(Call("torch.softmax", Bottom(0), dim=layer.axis(p.axis)))
-
-
-def refuse_cudnn(layer: Setup, engine: str) -> None:
-    """Caffe for the CPU knows no cuDNN and aborts."""
-    layer.require(
-        engine != "CUDNN", 'engine: CUDNN is not in a Caffe built for the CPU; leave "engine" out'
-    )

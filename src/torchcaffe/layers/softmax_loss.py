@@ -9,15 +9,15 @@ from torch import Tensor
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import accumulated
+from torchcaffe.layers._geometry import refuse_cudnn
 from torchcaffe.layers._loss import (
     check_batch,
     check_labels,
     class_labels,
-    divisor,
+    loss_divisor,
     normalization,
 )
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
-from torchcaffe.layers.softmax import refuse_cudnn
 
 
 class SoftmaxLossFunction(torch.autograd.Function):
@@ -32,15 +32,14 @@ class SoftmaxLossFunction(torch.autograd.Function):
         place = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
         index, counts = class_labels(label.reshape(place), x.shape[axis], ignore)
         batch = x.shape[:axis].numel()
-        ctx.axis, ctx.divisor = axis, divisor(mode, counts, batch)
+        ctx.axis, ctx.divisor = axis, loss_divisor(mode, counts, batch)
         ctx.save_for_backward(prob, index, counts)
-        ctx.mark_non_differentiable(prob)
         picked = prob.gather(axis, index).clamp(min=2.0**-126).log()
         return torch.where(counts, picked, 0).sum().neg() / ctx.divisor, prob
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
-        """(p - 1 at the label) * grad / divisor, 0 where the label is ignored."""
+        """(p - 1 at the label) * grad / divisor, 0 where ignored; nothing of the gradient of p."""
         prob, index, counts = ctx.saved_tensors
         minus_one = prob.new_full((), -1).expand(index.shape)
         slope = prob.scatter_add(ctx.axis, index, minus_one)
@@ -78,17 +77,13 @@ def softmax_with_loss(layer: Setup) -> Plan:
              take it
     """
     p = layer.param.softmax_param
-    refuse_cudnn(layer, p.engine)
+    refuse_cudnn(layer, p)
     axis = layer.axis(p.axis)
     check_batch(layer)
     check_labels(layer, axis)
     ignore, mode = normalization(layer)
     call = Call(
-        "torchcaffe.layers.softmax_loss.softmax_loss",
-        Bottom(0),
-        Bottom(1),
-        axis,
-        ignore,
-        mode,
+        "torchcaffe.layers.softmax_loss.softmax_loss", Bottom(0), Bottom(1), axis, ignore, mode
     )
-    return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0))
+    shapes = ((), layer.bottoms[0])[: layer.tops]
+    return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0), tops=shapes)

@@ -47,4 +47,4 @@ def split_layer(layer: Setup) -> Plan:
     if layer.tops <= 2:
         return Plan(Bottom(0))
     call = Call("torchcaffe.layers.split.split", Bottom(0), layer.tops)
-    return Plan(call, plain=Bottom(0))
+    return Plan(call, plain=Bottom(0), tops=layer.bottoms * layer.tops)
