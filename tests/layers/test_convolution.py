@@ -145,7 +145,7 @@ class TestConvolution(LayerContract):
         ),
         "shapes": (
             Case(body("num_output: 2 kernel_size: 1"), [(1, 2, 3, 4), (1, 2, 3, 5)], tops=2),
-            'all bottoms must have one shape; "b1" is (1, 2, 3, 5), not (1, 2, 3, 4)',
+            'all bottoms must have one shape; "b1" is 1x2x3x5, not 1x2x3x4',
         ),
         "tops": (
             Case(body("num_output: 2 kernel_size: 1"), tops=2),

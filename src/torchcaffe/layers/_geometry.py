@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torchcaffe.layers._registry import Setup
+from torchcaffe.layers._registry import Setup, shape_text
 
 
 def spatial(layer: Setup, param: Any, name: str, axes: int, default: int | None) -> tuple[int, ...]:
@@ -65,6 +65,15 @@ def window_sizes(
 def simple(values: Sequence[int]) -> int | tuple[int, ...]:
     """One number where all are the same, as people write it."""
     return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def need_image(layer: Setup) -> None:
+    """Refuse a bottom that has not the 4 axes (num, channels, height, width)."""
+    shape = layer.bottoms[0]
+    layer.require(
+        len(shape) == 4,
+        f"takes a bottom of 4 axes (num, channels, height, width), got {shape_text(shape)}",
+    )
 
 
 def refuse_cudnn(layer: Setup, param: Any) -> None:

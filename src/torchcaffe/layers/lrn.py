@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import accumulated
-from torchcaffe.layers._geometry import refuse_cudnn
+from torchcaffe.layers._geometry import need_image, refuse_cudnn
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
@@ -74,10 +74,7 @@ def lrn(layer: Setup) -> Plan:
             no k: 1 is taken, whatever k says
     """
     p = layer.param.lrn_param
-    layer.require(
-        len(layer.bottoms[0]) == 4,
-        f"takes a bottom of 4 axes (num, channels, height, width), got {layer.bottoms[0]}",
-    )
+    need_image(layer)
     layer.require(p.local_size % 2 == 1, f"local_size must be odd, got {p.local_size}")
     refuse_cudnn(layer, p)
     if p.norm_region == "WITHIN_CHANNEL":

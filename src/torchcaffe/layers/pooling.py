@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import accumulated, bitwise
-from torchcaffe.layers._geometry import refuse_cudnn, simple
+from torchcaffe.layers._geometry import need_image, refuse_cudnn, simple
 from torchcaffe.layers._registry import Plan, Setup, Shape, caffe_layer
 
 Pair = tuple[int, int]
@@ -220,10 +220,7 @@ def pooling(layer: Setup) -> Plan:
             derivative; Caffe's would use draws that were never made
     """
     p = layer.param.pooling_param
-    layer.require(
-        len(layer.bottoms[0]) == 4,
-        f"takes a bottom of 4 axes (num, channels, height, width), got {layer.bottoms[0]}",
-    )
+    need_image(layer)
     layer.require(
         p.pool == "MAX" or layer.tops == 1, f"a second top, the mask, needs pool: MAX, not {p.pool}"
     )
