@@ -301,6 +301,12 @@ class NoGradient(torch.autograd.Function):
         return torch.zeros_like(grad)
 
 
+def without_gradient(x: torch.Tensor) -> torch.Tensor:
+    """x; see NoGradient."""
+    result: torch.Tensor = NoGradient.apply(x)  # type: ignore[no-untyped-call]
+    return result
+
+
 def _note_lost_gradients(steps: Sequence[Step]) -> None:
     """Mark the layers whose top's gradient does not reach their bottom or parameter.
 

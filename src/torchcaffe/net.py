@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from torchcaffe.build import NoGradient, Step, apply, build_steps
+from torchcaffe.build import Step, apply, build_steps, without_gradient
 from torchcaffe.errors import InputError, LayerError, NetError
 from torchcaffe.fillers import fill
 from torchcaffe.graph import filter_layers, merged_state
@@ -342,11 +342,11 @@ class CaffeNet(nn.Module):
             if not down and not step.needs.bottoms[position]:
                 bottoms[position] = bottoms[position].detach()
         if step.needs.lost:
-            bottoms = [NoGradient.apply(bottom) for bottom in bottoms]
+            bottoms = [without_gradient(bottom) for bottom in bottoms]
         module = self._modules[key] if key is not None else None
         tops = apply(step.function, module, bottoms)
         if step.needs.lost and not bottoms:
-            tops = tuple(NoGradient.apply(top) for top in tops)
+            tops = tuple(without_gradient(top) for top in tops)
         if step.needs.cut or not step.kind.differentiable:
             tops = tuple(top.detach() for top in tops)
         for name, top, weight in zip(step.tops, tops, step.loss_weights, strict=True):
