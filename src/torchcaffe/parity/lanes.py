@@ -21,7 +21,6 @@ from torchcaffe.build import Step, apply
 from torchcaffe.net import CaffeNet
 from torchcaffe.parity.compare import Sensitivity
 from torchcaffe.parity.nudge import Nudge
-from torchcaffe.parity.probe import PROBES
 from torchcaffe.random import Mersenne
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,6 +29,8 @@ Answers = dict[str, Tensor]
 STEP = 2.0**-12
 """How far the moved lanes are off. They run in float32, whose own roundings must be small beside
 it; kinks and jumps that this crosses and a rounding would not are few."""
+
+PROBES = 4
 
 FLOOR = 0.25
 """A few moved lanes may leave an element almost still by chance. Where a channel has many places,
@@ -65,9 +66,9 @@ class Lane:
         module, draws = self.module, hasattr(self.module, "stream")
         if module is not None and (draws or next(module.buffers(), None) is not None):
             module = copy.deepcopy(module)
-        source = Mersenne(0)
-        source.state = stream
         if draws:
+            source = Mersenne(0)
+            source.state = stream
             setattr(module, "stream", source)  # noqa: B010
         given = [bottom.detach().to(self.dtype) for bottom in bottoms]
         found = self._answers(given, module, top_diffs)
@@ -167,10 +168,13 @@ def squared(step: Step, module: nn.Module | None) -> Lane:
 
 def sensitivity(exact: Tensor, moved: Sequence[Tensor]) -> Sensitivity:
     """The float64 answer, and how far the moved lanes strayed from it for their step."""
-    total = torch.zeros_like(exact)
+    base = exact.to(moved[0].dtype)
+    total = torch.zeros_like(base)
     for value in moved:
-        total += ((value - exact) / STEP).nan_to_num(0, 0, 0).square()
-    square = total / len(moved)
+        gap = value - base
+        total.addcmul_(gap, gap)
+    # Infinity minus infinity moved nothing.
+    square = total.mul_(1 / (len(moved) * STEP**2)).nan_to_num_(0, 0, 0)
     if square.ndim > 2:
         channel = square.flatten(2).mean(2).reshape(*square.shape[:2], *[1] * (square.ndim - 2))
         square = square.maximum(channel * FLOOR**2)

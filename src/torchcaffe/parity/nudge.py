@@ -11,20 +11,25 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_map_only
 
-WHOLE = 2.0**22
-"""Whole numbers from here on may be sums that lost their fractions; below, they are exact."""
+POOL = 2**20
+"""Signs that are drawn once and then read from random places: drawing costs more than a layer."""
+
+SAMPLE = 4096
+"""Of a larger tensor, this many elements are looked at to see if it holds whole numbers."""
 
 
 class Nudge(TorchDispatchMode):
     """Within it, everything that torch's operators compute is off by one part in ``1 / step``.
 
-    Whole numbers stay: they are exact ones, and indices.
+    Whole numbers stay: they are indices and labels, or exact.
     """
 
     def __init__(self, seed: int, step: float) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.generator = np.random.default_rng(seed)
-        self.step = step
+        bits = np.unpackbits(np.frombuffer(self.generator.bytes(POOL // 8), np.uint8))
+        self.pool = torch.from_numpy(1 + step * (2.0 * bits - 1))
+        self.pools = {self.pool.dtype: self.pool}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -35,8 +40,10 @@ class Nudge(TorchDispatchMode):
     def _moved(self, value: Tensor) -> Tensor:
         if not value.is_floating_point() or value.is_meta:
             return value
-        whole = (value == value.round()) & (value.abs() < WHOLE)
-        return torch.where(whole, value, self.move(value))
+        sample = value.flatten()[:: value.numel() // SAMPLE + 1]
+        if ((sample == sample.round()) & (sample != 0)).any():
+            return torch.where(value == value.round(), value, self.move(value))
+        return self.move(value)
 
     def move(self, value: Tensor) -> Tensor:
         """``value`` with each element off by the step."""
@@ -45,6 +52,11 @@ class Nudge(TorchDispatchMode):
     def signs(self, like: Tensor) -> Tensor:
         """1 + step or 1 - step for each element of ``like``, in its type and on its device."""
         count = prod(like.shape)
-        bits = np.frombuffer(self.generator.bytes(count // 8 + 1), np.uint8)
-        up = torch.from_numpy(np.unpackbits(bits, count=count)).reshape(like.shape)
-        return up.to(like).mul_(2 * self.step).add_(1 - self.step)
+        pool = self.pools.get(like.dtype)
+        if pool is None or pool.device != like.device:
+            pool = self.pools[like.dtype] = self.pool.to(like)
+        start = int(self.generator.integers(POOL))
+        if start + count > POOL:
+            pool = torch.cat([pool[start:], pool.repeat(count // POOL + 1)])
+            start = 0
+        return pool[start : start + count].reshape(like.shape)

@@ -10,7 +10,7 @@ from typing import Any
 from torchcaffe.layers._exactness import bitwise
 from torchcaffe.parity.compare import Difference
 
-KINDS = ("parameter", "blob", "statistic", "gradient", "parameter gradient")
+GRADIENTS = ("gradient", "parameter gradient")
 
 
 @dataclass(frozen=True)
@@ -90,65 +90,47 @@ class Verification:
         return next((row for row in self.rows if not row.passed), None)
 
     @property
-    def verdict(self) -> str:
-        """A few sentences that a person can quote."""
-        return verdict(self)
-
-    def to_json(self) -> str:
-        """Everything but the histograms, as JSON with the same keys in the same order always."""
-        first = self.first_difference
-        values = {
-            "net": self.net,
-            "phase": self.phase,
-            "passed": self.passed,
-            "verdict": self.verdict,
-            "first_difference": None if first is None else self.rows.index(first),
-            "rows": [_row_json(row) for row in self.rows],
-            "notes": list(self.notes),
-            "caffe": self.versions,
-            "torchcaffe": self.settings,
-        }
-        return json.dumps(values, indent=1, allow_nan=False)
-
-
-def verdict(found: Verification) -> str:
+    def verdict(found: Verification) -> str:
     """What is the case, where it starts if something differs, and what it means."""
-    blobs, first = found.of("blob"), found.first_difference
-    if not blobs:
+    first = found.first_difference
+    if not found.of("blob"):
         return "Nothing was compared: the recording holds no blob that this net computes."
-    if first is None:
-        return _same(found)
     title = f'"{found.net}"' if found.net else "The net"
-    failed = [row for row in blobs if not row.passed]
-    count = f"{len(failed)} of {len(blobs)} blobs differ"
+    if first is None:
+        return _same(found, title)
     if first.kind == "parameter":
-        wrong = [row for row in found.of("parameter") if not row.passed]
         return (
-            f"{title} has other weights than the recorded net: {len(wrong)} of "
-            f"{len(found.of('parameter'))} parameter blobs differ, the first is {first}. Give the "
-            f"weights file that was recorded."
+            f"{title} has other weights than the recorded net: {_count(found, 'parameter')}, the "
+            f"first is {first}. Give the weights file that was recorded."
         )
+    group = GRADIENTS if first.kind in GRADIENTS else ("blob", "statistic")
+    counted = f"{_count(found, *group)}. The first is {first}"
     if first.local is not None and not first.local.passed:
         return (
-            f"{title} is not the same network: {count}. The first difference is {first}: given "
-            f"Caffe's own input, this layer alone gives other numbers. {_detail(first.local)}"
+            f"{title} is not the same network: {counted}: given Caffe's own input, this layer "
+            f"alone gives other numbers. {_detail(first.local)}"
         )
-    assert first.chained is not None or not first.views
-    detail = _detail(first.chained) if first.chained else ""
-    if all(row.local is None or row.local.passed for row in found.rows):
-        lead = f"{title} does not give Caffe's numbers: {count}."
-        if any(row.local for row in found.rows):
-            lead += " Each layer alone agrees with Caffe, but what they round adds up to more than"
-            lead += " they declare."
-        return f"{lead} The first difference is {first}. {detail}".rstrip()
-    return f"{title} is not the same network: {count}. The first difference is {first}. {detail}"
+    detail = _detail(first.chained) if first.chained else "It was not compared."
+    alone = [row.local for row in found.of(*group) if row.local]
+    if alone and all(view.passed for view in alone):
+        return (
+            f"{title} does not give Caffe's numbers: {counted}. Each layer alone agrees with "
+            f"Caffe, but what they round adds up to more than they declare. {detail}"
+        )
+    return f"{title} is not the same network: {counted}. {detail}"
 
 
-def _same(found: Verification) -> str:
+def _count(found: Verification, *kinds: str) -> str:
+    rows = found.of(*kinds)
+    failed = sum(not row.passed for row in rows)
+    noun = "gradients" if kinds == GRADIENTS else {"parameter": "parameter blobs"}.get(kinds[0])
+    return f"{failed} of {len(rows)} {noun or 'blobs'} differ{'s' * (failed == 1)}"
+
+
+def _same(found: Verification, title: str) -> str:
     blobs = found.of("blob")
     equal = sum(row.equal for row in blobs)
-    title = f'"{found.net}"' if found.net else "The net"
-    gradients = len(found.of("gradient", "parameter gradient"))
+    gradients = len(found.of(*GRADIENTS))
     counted = f"{len(blobs)} blob{'s' * (len(blobs) > 1)}"
     if gradients:
         counted += f" and {gradients} gradients"

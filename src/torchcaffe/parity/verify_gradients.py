@@ -121,8 +121,16 @@ def chained_gradients(net: CaffeNet, recording: Recording) -> dict[str, Differen
         return gradients(each, run, extra)
 
     probed = sensitivities(twin, inputs, measure, extra=top_diffs)
+    # Caffe computes no gradient of an input that nothing asks for (force_backward does).
+    asked = {
+        name
+        for step in net.steps
+        for name, need in zip(step.bottoms, step.needs.bottoms, strict=True)
+        if need
+    }
     given = {
-        name: torch.from_numpy(value).to(like).requires_grad_() for name, value in inputs.items()
+        name: torch.from_numpy(value).to(like).requires_grad_(name in asked)
+        for name, value in inputs.items()
     }
     extra = {name: torch.from_numpy(value).to(like) for name, value in top_diffs.items()}
     ours = gradients(twin, twin.run(given), extra)
