@@ -106,7 +106,7 @@ def convolution(layer: Setup) -> Plan:
     terms = channels // p.group * prod(kernel)
     cost = cells(layer) // max(channels * prod(shape), 1) * p.num_output * prod(sizes) * terms
     target = "torchcaffe.layers.convolution.Convolution"
-    options = {"group": p.group, "bias": p.bias_term}
+    options = filter_options(layer)
     call = Call(target, channels, p.num_output, kernel, stride, pad, dilation, **options)
     fits = all(
         size + 2 * room >= d * (k - 1) + 1
@@ -157,6 +157,13 @@ def filters(layer: Setup, channels: int, axes: int) -> tuple[Shape, Shape, Shape
     layer.require(axes <= 3, f"slides over {axes} axes; torch computes at most 3 of them")
     refuse_cudnn(layer, p)
     return kernel, stride, pad, dilation
+
+
+def filter_options(layer: Setup) -> dict[str, object]:
+    """Group and bias, where they are not the defaults."""
+    p = layer.param.convolution_param
+    group: dict[str, object] = {"group": p.group} if p.group != 1 else {}
+    return group if p.bias_term else group | {"bias": False}
 
 
 def filter_blobs(layer: Setup) -> tuple[Blob, ...]:

@@ -15,6 +15,7 @@ from torchcaffe.layers.convolution import (
     cells,
     conv_bottoms,
     filter_blobs,
+    filter_options,
     filters,
     merge_taps,
     torch_convolution,
@@ -100,7 +101,7 @@ def deconvolution(layer: Setup) -> Plan:
         )
     cost = cells(layer) * p.num_output // p.group * prod(kernel)
     target = "torchcaffe.layers.deconvolution.Deconvolution"
-    options = {"group": p.group, "bias": p.bias_term}
+    options = filter_options(layer)
     call = Call(target, channels, p.num_output, kernel, stride, pad, dilation, **options)
     plain = torch_convolution(layer, "ConvTranspose", kernel, stride, pad, dilation)
     tops = (tuple(top),) * layer.tops

@@ -14,34 +14,39 @@ from torchcaffe.layers._geometry import need_image, refuse_cudnn
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
-def channel_sums(x: Tensor, size: int) -> Tensor:
-    """The sum of each channel and those up to size // 2 away; (N, C, H, W) to the same."""
+def window_sums(x: Tensor, size: int, axes: tuple[int, ...]) -> Tensor:
+    """The sum over the ``size`` neighbours along each of ``axes``, zeros past the end; as x."""
     half = size // 2
-    return functional.pad(x, (0, 0, 0, 0, half, half)).unfold(1, size, 1).sum(-1)
+    for axis in axes:
+        ends = [0, 0] * (x.dim() - 1 - axis) + [half, half]
+        x = functional.pad(x, ends).unfold(axis, size, 1).sum(-1)
+    return x
 
 
-class AcrossChannels(torch.autograd.Function):
-    """x * s ** -beta with s = k + alpha / size * sum(x * x) over neighbouring channels.
+class Normalize(torch.autograd.Function):
+    """x * s ** -beta with s = k + alpha * the sum of x * x over the window.
 
-    Autograd's own steps would take twice the time and three times the memory.
+    Autograd's own steps would take more than twice the time.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, size: int, alpha: float, beta: float, k: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, size: int, axes: tuple[int, ...], alpha: float, beta: float, k: float
+    ) -> Tensor:
         """(N, C, H, W) to the same."""
-        scale = channel_sums(x * x, size).mul_(alpha / size).add_(k)
+        scale = window_sums(x * x, size, axes).mul_(alpha).add_(k)
         y = scale.pow(-beta).mul_(x)
         ctx.save_for_backward(x, scale, y)
-        ctx.size, ctx.beta, ctx.factor = size, beta, 2 * alpha * beta / size
+        ctx.window, ctx.beta, ctx.factor = (size, axes), beta, 2 * alpha * beta
         return y
 
     @staticmethod
-    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None, None]:
-        """dy * s ** -beta - 2 alpha beta / size * x * sum(dy * y / s)."""
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+        """dy * s ** -beta - 2 * alpha * beta * x * the sum of dy * y / s over the window."""
         x, scale, y = ctx.saved_tensors
-        shared = channel_sums((dy * y).div_(scale), ctx.size).mul_(x)
+        shared = window_sums((dy * y).div_(scale), *ctx.window).mul_(x)
         dx = scale.pow(-ctx.beta).mul_(dy).sub_(shared, alpha=ctx.factor)
-        return dx, None, None, None, None
+        return dx, None, None, None, None, None
 
 
 def across_channels(
@@ -49,16 +54,16 @@ def across_channels(
 ) -> Tensor:
     """x / (k + alpha / size * the sum of squares over ``size`` channels) ** beta.
 
-    functional.local_response_norm computes the same, some four times slower.
+    functional.local_response_norm computes the same, several times slower.
     """
-    y: Tensor = AcrossChannels.apply(x, size, alpha, beta, k)
+    y: Tensor = Normalize.apply(x, size, (1,), alpha / size, beta, k)
     return y
 
 
 def within_channel(x: Tensor, size: int = 5, alpha: float = 1.0, beta: float = 0.75) -> Tensor:
     """x / (1 + alpha * the mean square of size x size pixels, zeros past the border) ** beta."""
-    mean = functional.avg_pool2d(x * x, size, 1, size // 2)
-    return x * (1 + alpha * mean).pow(-beta)
+    y: Tensor = Normalize.apply(x, size, (2, 3), alpha / size**2, beta, 1.0)
+    return y
 
 
 @caffe_layer("LRN", bottoms=1, tops=1, exactness=accumulated())
