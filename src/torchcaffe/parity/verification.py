@@ -90,7 +90,28 @@ class Verification:
         return next((row for row in self.rows if not row.passed), None)
 
     @property
-    def verdict(found: Verification) -> str:
+    def verdict(self) -> str:
+        """A few sentences that a person can quote."""
+        return verdict(self)
+
+    def to_json(self) -> str:
+        """Everything but the histograms, as JSON with the same keys in the same order always."""
+        first = self.first_difference
+        values = {
+            "net": self.net,
+            "phase": self.phase,
+            "passed": self.passed,
+            "verdict": self.verdict,
+            "first_difference": None if first is None else self.rows.index(first),
+            "rows": [_row_json(row) for row in self.rows],
+            "notes": list(self.notes),
+            "caffe": self.versions,
+            "torchcaffe": self.settings,
+        }
+        return json.dumps(values, indent=1, allow_nan=False)
+
+
+def verdict(found: Verification) -> str:
     """What is the case, where it starts if something differs, and what it means."""
     first = found.first_difference
     if not found.of("blob"):
