@@ -100,6 +100,8 @@ class LayerContract:
     caffe_type: ClassVar[str]
     cases: ClassVar[dict[str, Case]]
     refusals: ClassVar[dict[str, tuple[Case, str]]]
+    options: ClassVar[dict[str, Any]] = {}
+    """What else ``CaffeNet`` is built with."""
 
     @staticmethod
     def reference(
@@ -113,7 +115,7 @@ class LayerContract:
     bottom that takes no gradient."""
 
     def build(self, case: Case) -> CaffeNet:
-        net = CaffeNet(case.net(self.caffe_type), case.phase, seed=1701)
+        net = CaffeNet(case.net(self.caffe_type), case.phase, seed=1701, **self.options)
         fill_blobs(net)
         return net
 
@@ -264,7 +266,8 @@ class LayerContract:
             assert torch.equal(first[name].nan_to_num(), second[name].nan_to_num()), name
 
     def test_state_dict_round_trip(self, case: Case) -> None:
-        net, other = self.build(case), CaffeNet(case.net(self.caffe_type), case.phase)
+        net = self.build(case)
+        other = CaffeNet(case.net(self.caffe_type), case.phase, **self.options)
         other.load_state_dict(net.state_dict())
         for name, blobs in net.params.items():
             for mine, theirs in zip(blobs, other.params[name], strict=True):

@@ -434,7 +434,7 @@ def _explain(step: Step, bottoms: Sequence[Tensor], error: Exception) -> Excepti
 
     What a Python layer raises stays as it is, with a note that names the layer.
     """
-    if step.kind.name == "Python":
+    if step.kind.name == "Python" and not hasattr(error, "__notes__"):
         add_note(error, f"in {describe(step.param)}")
     if step.kind.name == "Python" or not isinstance(error, (RuntimeError, IndexError)):
         return error
