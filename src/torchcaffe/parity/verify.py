@@ -113,12 +113,19 @@ def _walk(net: CaffeNet, recording: Recording, places: list[int]) -> Iterator[Ro
 
     below: list[Row] = []
     for visit in walk(net, recording.inputs, recording.seed or 0, ask):
-        if visit.step.kind.name != "Split":
+        if not _implicit(visit.step):
             yield from _blob_rows(visit, recording, places[visit.place], classes[visit.place])
             yield from _statistic_rows(visit, recording, classes[visit.place])
         if backward:
             below = [*backward.rows(visit), *below]
     yield from below
+
+
+def _implicit(step: Step) -> bool:
+    """Whether Caffe put this Split there, as for every blob that is read twice."""
+    return step.kind.name == "Split" and step.tops == [
+        f"{step.name}_{reader}" for reader in range(len(step.tops))
+    ]
 
 
 def _blob_rows(visit: Visit, recording: Recording, place: int, chained: Exactness) -> Iterator[Row]:
@@ -229,9 +236,12 @@ def use_recorded_params(net: CaffeNet, recording: Recording) -> None:
 
 
 def _notes(net: CaffeNet, recording: Recording) -> Iterator[str]:
-    splits = sum(step.kind.name == "Split" for step in net.steps)
+    splits = sum(_implicit(step) for step in net.steps)
     if splits:
-        yield f"{splits} Split layers hand blobs on as they are; they have no rows of their own."
+        yield (
+            f"Caffe put in {splits} Split layers, for blobs that several layers read; they hand "
+            f"them on as they are and have no rows of their own."
+        )
     if any(not param.stored for param in recording.params):
         yield "Parameters were recorded as checksums: they are compared bit for bit or not at all."
     if recording.training is not None:

@@ -70,17 +70,19 @@ class Backward:
         """The rows of one layer: what it gave its bottoms, and its parameters."""
         step, recorded = visit.step, self.recording.bottom_diffs(self.places[visit.place])
         for position, name in enumerate(step.bottoms):
+            # Some layers of Caffe keep scratch where a bottom takes no gradient.
+            if not step.needs.bottoms[position]:
+                continue
             local = None
             if recorded is not None and f"diff/{position}" in visit.local.own:
                 local = self._local(visit, f"diff/{position}", name, recorded[position])
             chained = None
             if (visit.place, name) in self._first:
                 chained = self.chained.get(f"diff/{name}")
-            if step.needs.bottoms[position] or not _nothing(chained):
-                shape = step.bottom_shapes[position]
-                yield Row(
-                    "gradient", step.name, step.kind.name, name, shape, visit.place, local, chained
-                )
+            shape = step.bottom_shapes[position]
+            yield Row(
+                "gradient", step.name, step.kind.name, name, shape, visit.place, local, chained
+            )
         yield from self._param_rows(visit)
 
     def _param_rows(self, visit: Visit) -> Iterator[Row]:
@@ -121,16 +123,8 @@ def chained_gradients(net: CaffeNet, recording: Recording) -> dict[str, Differen
         return gradients(each, run, extra)
 
     probed = sensitivities(twin, inputs, measure, extra=top_diffs)
-    # Caffe computes no gradient of an input that nothing asks for (force_backward does).
-    asked = {
-        name
-        for step in net.steps
-        for name, need in zip(step.bottoms, step.needs.bottoms, strict=True)
-        if need
-    }
     given = {
-        name: torch.from_numpy(value).to(like).requires_grad_(name in asked)
-        for name, value in inputs.items()
+        name: torch.from_numpy(value).to(like).requires_grad_() for name, value in inputs.items()
     }
     extra = {name: torch.from_numpy(value).to(like) for name, value in top_diffs.items()}
     ours = gradients(twin, twin.run(given), extra)
