@@ -1,7 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from contract import Case, LayerContract
+from torchcaffe.layers.lrn import running_sums
 from torchcaffe.net import CaffeNet
 from torchcaffe.proto.schema import LayerParameter
 
@@ -134,6 +136,44 @@ def test_within_channel_takes_1_for_k() -> None:
     case = Case(within("local_size: 3 k: 5"), [(1, 3, 1, 1)])
     y = CaffeNet(case.net("LRN"), "TEST")(torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1))["t0"]
     torch.testing.assert_close(y[0, 0, 0, 0], torch.tensor(0.92402), rtol=0, atol=5e-6)
+
+
+@pytest.mark.parametrize("tail_first", [False, True])
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_sums_run_along_the_channels(size: int, tail_first: bool) -> None:
+    # Times 0.25 nothing is rounded, so that a fused multiply and add gives the same.
+    x = np.random.default_rng(1).normal(0, 1, (2, 12, 3, 2)) * 10.0 ** np.arange(12)[:, None, None]
+    x = x[:, ::-1].astype(np.float32)
+    terms = np.float32(0.25) * x
+    half = size // 2
+    padded = np.pad(terms, ((0, 0), (half, half), (0, 0), (0, 0)))
+    total = np.full((2, 3, 2), 1, np.float32)
+    for c in range(size):
+        total = total + padded[:, c]
+    expected = [total]
+    for c in range(1, 12):
+        changes = [padded[:, c + size - 1], -padded[:, c - 1]]
+        for change in reversed(changes) if tail_first else changes:
+            total = total + change
+        expected.append(total)
+    y = running_sums(torch.from_numpy(x.copy()), size, 0.25, 1.0, tail_first)
+    assert np.array_equal(y.numpy(), np.stack(expected, 1))
+
+
+def test_nan_goes_on_to_all_later_channels() -> None:
+    x = torch.ones(1, 8, 1, 1)
+    x[0, 3] = torch.nan
+    net = CaffeNet(Case(body("local_size: 3"), [(1, 8, 1, 1)]).net("LRN"), "TEST")
+    assert net(x)["t0"].isnan().flatten().tolist() == [False] * 2 + [True] * 6
+
+
+@pytest.mark.parametrize("name", TestAcrossChannels.cases)
+def test_sums_made_for_themselves(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compiled and on other devices: held to the same class."""
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    contract, case = TestAcrossChannels(), TestAcrossChannels.cases[name]
+    contract.test_matches_reference(case)
+    contract.test_gradient(case)
 
 
 def test_saves_no_more_than_its_input_scale_and_answer() -> None:
