@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -29,8 +30,9 @@ class Dropout(nn.Module):
             return functional.dropout(x, self.ratio)
         kept = torch.from_numpy(dropout_mask(self.stream, self.ratio, x.numel()))
         mask = kept.reshape(x.shape).to(x.device, x.dtype)
+        ratio = float(np.float32(self.ratio))
         # A ratio of 1 keeps nothing and multiplies it by infinity: Caffe's top is not a number.
-        scale = 1 / (1 - self.ratio) if self.ratio < 1 else torch.inf
+        scale = 1 / (1 - ratio) if ratio < 1 else torch.inf
         return x * (mask * scale)
 
 
@@ -47,6 +49,8 @@ def dropout(layer: Setup) -> Plan:
     layer.require(
         0 <= ratio <= 1, f"dropout_ratio is a probability, between 0 and 1, got {ratio:g}"
     )
+    # 0.9 as people write it: torch computes 1 - 0.9 in float64, Caffe from the float32 next to it.
+    ratio = float(str(np.float32(ratio)))
     plain = Call("torch.nn.Dropout", ratio)
     if layer.phase == "TEST":
         return Plan(Bottom(0), plain=plain)
