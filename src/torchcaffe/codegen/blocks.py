@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os.path import commonprefix
@@ -12,7 +13,6 @@ from torchcaffe.codegen.graph import Graph, Instance, Node, Times, Value, Variab
 from torchcaffe.codegen.labels import Labels
 from torchcaffe.codegen.names import Names, class_name, identifier, short_kind, tokens
 from torchcaffe.codegen.parameters import (
-    INPUTS,
     MISSING,
     OUTPUTS,
     Found,
@@ -22,7 +22,7 @@ from torchcaffe.codegen.parameters import (
     common_default,
     signature,
 )
-from torchcaffe.codegen.segments import Atom
+from torchcaffe.codegen.segments import Atom, depthwise
 from torchcaffe.layers._call import Call
 
 
@@ -50,7 +50,8 @@ class Block:
 
     ``slots`` are the nodes of its body as it was made, in the order in which instances list what
     they stand for. ``count`` and ``labels`` say how often and where it stands, ``ends`` what the
-    first occurrence takes and gives.
+    first occurrence takes and gives; in ``uniform`` ones every shape is the same everywhere. A
+    ``shared`` one has one instance, which is applied several times.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Block:
     graph: Graph
     slots: list[Node]
     count: int
+    uniform: bool
+    shared: bool
     labels: list[str]
     ends: tuple[Value, Value]
 
@@ -100,8 +103,10 @@ class _Maker:
         nodes, required = self.base.all_nodes, len(self.base.nodes)
         order = sorted(range(len(nodes)), key=lambda i: place[nodes[i]])
         self.slots = [nodes[i] for i in order]
-        self.parts = [self._part(i, nodes[i]) for i in order]
         self.optional = [bool(self.option) and i >= required for i in order]
+        self.parts = [self._part(i, nodes[i]) for i in order]
+        if labels is None:
+            self.parts = numbered(self.parts, self.optional)
         self.columns: list[list[Node | None]] = [
             [o.all_nodes[i] if i < required or o.shortcut else None for o in occurrences]
             for i in order
@@ -109,9 +114,7 @@ class _Maker:
 
     def _part(self, index: int, node: Node) -> str:
         """What a node is called inside the block."""
-        if self.labels is None:
-            return short_kind(node.kind)
-        if index < len(self.labels.parts):
+        if self.labels is not None and index < len(self.labels.parts):
             return self.labels.parts[index] or short_kind(node.kind)
         return without_label(node.layer, self.label) or short_kind(node.kind)
 
@@ -129,11 +132,19 @@ class _Maker:
             graph=graph,
             slots=copies,
             count=count,
+            uniform=self._uniform(),
+            shared=is_tower(self.occurrences),
             labels=self.labels.blocks if self.labels else [],
             ends=(self.occurrences[0].entry, self.occurrences[0].exit),
         )
         inner = [tuple(column[j] for column in self.columns) for j in range(count)]
         return Made(block, [self._arguments(found, parameters, j) for j in range(count)], inner)
+
+    def _uniform(self) -> bool:
+        return all(
+            len({tuple(value.shape for value in node.outputs) for node in column if node}) == 1
+            for column in self.columns
+        )
 
     # Parameters
 
@@ -149,14 +160,14 @@ class _Maker:
         """Channel numbers are named after what they count, the others after their argument."""
         names = Names(["self"])
         sizes = [one for one in found if one.size]
-        rest = []
-        for one in sizes:
-            if any(self.slots[place].inputs[0] is self.base.entry for place in one.used_as(INPUTS)):
-                one.expression = Variable(names.unique("channels"))
-            elif one.values == [o.exit.shape[1:2][0] for o in self.occurrences]:
-                one.expression = Variable(names.unique("filters"))
-            else:
-                rest.append(one)
+        for name, ends in (
+            ("channels", [o.entry.shape for o in self.occurrences]),
+            ("filters", [o.exit.shape for o in self.occurrences]),
+        ):
+            for one in sizes:
+                if one.expression is None and one.values == [shape[1:2][0] for shape in ends]:
+                    one.expression = Variable(names.unique(name))
+        rest = [one for one in sizes if one.expression is None]
         for one in rest:
             wish = "width" if len(rest) == 1 else self._shared_part(one.used_as(OUTPUTS))
             one.expression = Variable(names.unique(wish))
@@ -225,11 +236,14 @@ class _Maker:
         for slot, part in zip(self.slots, self.parts, strict=True):
             for value in slot.outputs:
                 writers.setdefault(value.blob, []).append(part)
+        names = Names(["x"])
+        blobs = {base.entry.blob: "x"}
         for slot in self.slots:
             for value in slot.outputs:
-                blob = shared_ending(writers[value.blob]) or writers[value.blob][0]
-                same = value.blob == base.entry.blob
-                self.values[value] = Value("x" if same else blob, value.shape)
+                if value.blob not in blobs:
+                    parts = writers[value.blob]
+                    blobs[value.blob] = names.unique(shared_ending(parts) or parts[0])
+                self.values[value] = Value(blobs[value.blob], value.shape)
         uses: list[dict[Any, Any]] = [{} for _ in self.slots]
         for one in found:
             for place, path, _ in one.uses:
@@ -276,6 +290,17 @@ class _Maker:
         return nodes
 
 
+def is_tower(occurrences: Sequence[Occurrence]) -> bool:
+    """Whether every occurrence uses the parameters of the first."""
+    first, *others = occurrences
+    learning = [i for i, node in enumerate(first.all_nodes) if node.learns]
+    return len(learning) > 1 and all(
+        len(other.all_nodes) == len(first.all_nodes)
+        and all(other.all_nodes[i].twin is first.all_nodes[i] for i in learning)
+        for other in others
+    )
+
+
 def sequential(name: str, chain: Sequence[Node], args: Sequence[Any] = ()) -> Node:
     """A chain of modules as one ``nn.Sequential``."""
     return Node(
@@ -300,18 +325,29 @@ def construction(node: Node) -> Call | Instance:
     return Instance(node.target.name, node.args, node.kwargs)
 
 
+def numbered(words: Sequence[str], apart: Sequence[bool]) -> list[str]:
+    """Words that occur several times with a number behind them, those set apart left alone."""
+    counts = Counter(word for word, skip in zip(words, apart, strict=True) if not skip)
+    seen: Counter[str] = Counter()
+    result = []
+    for word, skip in zip(words, apart, strict=True):
+        seen[word] += not skip
+        result.append(f"{word}{seen[word]}" if counts[word] > 1 and not skip else word)
+    return result
+
+
 def shared_ending(names: Sequence[str]) -> str:
-    """What all the names end in, if there are letters in it."""
+    """What all the names end in, if that says something."""
     shared = commonprefix([tokens(name)[::-1] for name in names])[::-1]
     ending = "".join(shared).strip("_-/. ")
-    return ending if re.search("[A-Za-z]", ending) else ""
+    return ending if re.search("[A-Za-z]", ending) and len(ending) > 1 else ""
 
 
 def without_label(name: str, label: str) -> str:
     """A layer's name inside its block."""
-    head, found, tail = name.partition(label)
-    if not label or not found:
+    if not label or label not in name:
         return name
+    head, _, tail = name.partition(label)
     head, tail = head.rstrip("_-/. "), tail.lstrip("_-/. ")
     return f"{head}_{tail}" if head and tail else head or tail
 
@@ -332,11 +368,13 @@ def block_name(base: Occurrence, occurrences: Sequence[Occurrence], labels: Labe
     named = [word for word in words if word.isalpha() and len(word) > 2]
     if named and not _PLAIN_WORDS.intersection(named):
         return class_name(" ".join(named))
+    if is_tower(occurrences):
+        return "Tower"
     last = base.nodes[-1]
     if last.target == "torch.cat" and base.entry in last.inputs:
         return "DenseLayer"
-    if any(n.kwargs.get("groups", 1) == n.args[0] != 1 for n in convolutions) and kernels[-1] == 1:
-        return "DepthwiseSeparable"
+    if any(map(depthwise, convolutions)) and kernels[-1] == 1:
+        return "InvertedBottleneck" if len(kernels) == 3 else "DepthwiseSeparable"
     kinds = [_KINDS.get(node.kind, "") for node in base.nodes]
     if all(node.module for node in base.nodes) and len(set(kinds)) == len(kinds) <= 4:
         return "".join(kinds).replace("BNScale", "BN")

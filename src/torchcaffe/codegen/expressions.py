@@ -58,7 +58,7 @@ def call(
         prefixed(f"{name}=", _value(sources, value, bottoms, short))
         for name, value in kwargs.items()
     ]
-    for default in reversed(_defaults(target, len(items))):
+    for default in reversed(_defaults(target, len(items))[1:]):
         if default is inspect.Parameter.empty or flat(items[-1]) != repr(default):
             break
         items.pop()
@@ -109,7 +109,7 @@ def _literal(sources: Sources, value: Any, short: bool) -> str:
     if isinstance(value, (Variable, Times)) or value is None or isinstance(value, (bool, int)):
         return str(value)
     if isinstance(value, float):
-        return _number(value, short)
+        return _number(sources, value, short)
     if isinstance(value, str):
         return quote(value)
     if isinstance(value, torch.dtype):
@@ -118,12 +118,15 @@ def _literal(sources: Sources, value: Any, short: bool) -> str:
     raise ConversionError(f"cannot print {value!r} as source")
 
 
-def _number(value: float, short: bool) -> str:
+def _number(sources: Sources, value: float, short: bool) -> str:
     if not math.isfinite(value):
         return f'float("{value}")'
-    if short and float(np.float32(value)) == value:
-        return repr(float(str(np.float32(value))))
-    return repr(value)
+    rounded = repr(float(str(np.float32(value))))
+    if float(np.float32(value)) != value or rounded == repr(value):
+        return repr(value)
+    if not short:
+        sources.rounded[repr(value)] = rounded
+    return rounded if short else repr(value)
 
 
 def _infix(sign: str, rank: int, left: Doc, right: Doc) -> Doc:

@@ -75,6 +75,7 @@ class Node:
     ``prefix`` what is cut off the keys of its plain state. An instance of a block, or a
     Sequential, lists what it stands for in ``inner``. ``twin`` is an earlier node whose module is
     to be used again. ``only_if`` names the class's parameter without which the node is an identity.
+    ``label`` is what the layers' names call an instance.
     """
 
     layer: str
@@ -94,6 +95,7 @@ class Node:
     twin: Node | None = None
     attribute: str = ""
     only_if: Variable | None = None
+    label: str = ""
 
 
 @dataclass

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from os.path import commonprefix
 
 from torchcaffe.codegen.names import tokens
 
-Tokens = list[str]
+Tokens = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -26,38 +27,54 @@ class Labels:
 
 def find_labels(names: Sequence[Sequence[str]]) -> Labels | None:
     """From the names of each occurrence, position by position; None if no label runs through."""
-    columns = [[tokens(name) for name in column] for column in zip(*names, strict=True)]
-    cuts = [_cut(column) for column in columns]
-    middles = [
-        ["".join(name[left : len(name) - right]) for name in column]
-        for column, (left, right) in zip(columns, cuts, strict=True)
-    ]
-    if any(middle != middles[0] for middle in middles) or len(set(middles[0])) < len(names):
-        return None
-    before = [column[0][:left] for column, (left, _) in zip(columns, cuts, strict=True)]
-    after = [
-        column[0][len(column[0]) - right :]
-        for column, (_, right) in zip(columns, cuts, strict=True)
-    ]
+    columns = [[_tokens(name) for name in column] for column in zip(*names, strict=True)]
+    for whole in (True, False):
+        found = _labels(columns, whole)
+        if found is not None:
+            return found
+    return None
+
+
+def _labels(columns: Sequence[Sequence[Tokens]], whole: bool) -> Labels | None:
+    middles: list[str] | None = None
+    before: list[Tokens] = []
+    after: list[Tokens] = []
+    for column in columns:
+        left, right = _cut(column, whole)
+        middle = ["".join(name[left : len(name) - right]) for name in column]
+        if middles is None and len(set(middle)) < len(middle):
+            return None
+        if middles is not None and middle != middles:
+            return None
+        middles = middle
+        before.append(column[0][:left])
+        after.append(column[0][len(column[0]) - right :])
     shared = _shared_ending(before)
     heads = [head[: len(head) - len(shared)] for head in before]
     word = "".join(shared).lstrip("_-/. ")
     parts = [_join(head, tail) for head, tail in zip(heads, after, strict=True)]
-    return Labels([word + middle for middle in middles[0]], parts)
+    return Labels([word + middle for middle in middles or []], parts)
 
 
-def _cut(column: Sequence[Tokens]) -> tuple[int, int]:
-    """How many tokens before and after the label all names of a column have in common."""
+@cache
+def _tokens(name: str) -> Tokens:
+    return tuple(tokens(name))
+
+
+def _cut(column: Sequence[Tokens], whole: bool) -> tuple[int, int]:
+    """How many tokens before and after the label all names of a column have in common.
+
+    With ``whole``, numbers stay with the letters that touch them: the label is 2a or 3b12.
+    """
     shortest = min(len(name) for name in column)
     left = len(commonprefix(list(column)))
     right = min(len(commonprefix([name[::-1] for name in column])), shortest - left)
     first = column[0]
-    # A number belongs to the label with the letter that touches it: 2a, 3b12.
     starts = [name[left] if len(name) - right > left else "" for name in column]
     ends = [name[-right - 1] if len(name) - right > left else "" for name in column]
-    while left and _index(first[left - 1]) and all(map(str.isalnum, starts)):
+    while whole and left and _index(first[left - 1]) and all(map(str.isalnum, starts)):
         left -= 1
-    while right and _index(first[len(first) - right]) and all(map(str.isalnum, ends)):
+    while whole and right and _index(first[len(first) - right]) and all(map(str.isalnum, ends)):
         right -= 1
     return left, right
 
@@ -73,7 +90,7 @@ def _shared_ending(heads: Sequence[Tokens]) -> Tokens:
         if not shared[0].isalpha():
             break
         shared = shared[1:]
-    return list(shared) if any(part.isalnum() for part in shared) else []
+    return tuple(shared) if any(part.isalnum() for part in shared) else ()
 
 
 def _join(head: Tokens, tail: Tokens) -> str:
@@ -82,6 +99,7 @@ def _join(head: Tokens, tail: Tokens) -> str:
 
 
 def stage(label: str) -> str:
-    """The label up to its first number, if more follows: ``2`` of 2a, ``stage0`` of stage0_b1."""
-    found = re.fullmatch(r"(\D*\d+)(?:[^0-9].*)", label)
+    """The label up to its first number, if another index follows: ``2`` of 2a, ``stage0`` of
+    stage0_block1."""
+    found = re.fullmatch(r"(\D*\d+)(?:[a-z]\d*|[_/.-][A-Za-z]*_?\d+)", label)
     return found[1] if found else ""

@@ -54,7 +54,7 @@ def print_net(net: CaffeNet, name: str | None = None, *, blocks: bool = True) ->
         *(_block_class(block, sources, names) for block in found),
         [f"class {title}(nn.Module):", *_docstring(net, graph, main), *_methods(main, graph)],
     ]
-    head = [[f'"""{safe_text(net.name or title)}, as PyTorch source."""'], sources.header()]
+    head = [_module_docstring(net.name or title, sources), sources.header()]
     parts = [*sources.copied.values(), *("\n".join(lines) for lines in classes)]
     return Printed(
         source="\n\n\n".join(["\n".join(paragraphs(head)), *parts]) + "\n",
@@ -76,6 +76,17 @@ def _sources(graph: Graph) -> Sources:
             if not found.target.startswith("operator."):
                 sources.name(found.target)
     return sources
+
+
+def _module_docstring(name: str, sources: Sources) -> list[str]:
+    first = f'"""{safe_text(name)}, as PyTorch source.'
+    if not sources.rounded:
+        return [f'{first}"""']
+    notes = [
+        f"{number} is {short} as float32 has it: Caffe computes with that."
+        for number, short in sources.rounded.items()
+    ]
+    return [first, "", *notes, '"""']
 
 
 def _drop_lost_twins(graph: Graph) -> None:
@@ -129,7 +140,13 @@ def _sizes(value: Value, batch: int | None) -> str:
 
 
 def _block_class(block: Block, sources: Sources, names: Names) -> list[str]:
-    body = Writer(block.graph, sources, names.taken).body()
+    batch = block.ends[0].shape[:1]
+
+    def comment(value: Value) -> str:
+        return _sizes(value, batch[0] if batch else None)
+
+    comments = comment if block.uniform else None
+    body = Writer(block.graph, sources, names.taken, comments).body()
     parameters = [str(parameter) for parameter in block.parameters]
     return [
         f"class {block.name}(nn.Module):",
@@ -143,10 +160,13 @@ def _summary(block: Block) -> list[str]:
     entry, exit_ = (_sizes(value, value.shape[0]) for value in block.ends)
     named = [safe_text(label) for label in block.labels if label.strip()]
     where = f": {named[0]} to {named[-1]}" if len(named) > 2 else ""
+    first = f"One of {block.count} parts of the net that are alike{where}."
+    if block.shared:
+        first = f"A part that the net applies {block.count} times, with the same parameters."
     return [
-        f'    """One of {block.count} parts of the net that are alike{where}.',
+        f'    """{first}',
         "",
-        f"    The first takes {entry} and gives {exit_}.",
+        f"    {'It' if block.uniform else 'The first'} takes {entry} and gives {exit_}.",
         '    """',
         "",
     ]

@@ -30,7 +30,10 @@ _SHORT = {
     "BatchNorm": "bn",
     "LRN": "norm",
     "Eltwise": "sum",
+    "PReLU": "prelu",
+    "ReLU": "relu",
     "SoftmaxWithLoss": "loss",
+    "TanH": "tanh",
 }
 
 
@@ -51,7 +54,7 @@ def identifier(text: str, fallback: str = "layer") -> str:
 
 def short_kind(kind: str) -> str:
     """A layer type as people abbreviate it in attribute names: ``conv``, ``fc``, ``pool``."""
-    return _SHORT.get(kind) or identifier(kind.lower())
+    return _SHORT.get(kind) or identifier(snake(kind))
 
 
 def class_name(text: str, fallback: str = "Net") -> str:
@@ -68,7 +71,8 @@ def class_name(text: str, fallback: str = "Net") -> str:
 
 
 def snake(name: str) -> str:
-    """A class name in the form of variables: ``ConvReLU`` is ``conv_relu``."""
+    """A class name in the form of variables: ``ConvBNReLU`` is ``conv_bn_relu``."""
+    name = name.replace("ReLU", "Relu").replace("BN", "Bn")
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
     return "_".join(words).lower()
 

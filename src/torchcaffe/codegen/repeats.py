@@ -7,6 +7,7 @@ saves the most lines becomes a block; then the search starts again, in the block
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,10 +17,11 @@ from torchcaffe.codegen.blocks import (
     Made,
     Occurrence,
     construction,
+    is_tower,
     make_block,
     sequential,
 )
-from torchcaffe.codegen.graph import Graph, Instance, Node, Repeat, Value, Variable
+from torchcaffe.codegen.graph import Graph, Instance, Node, Repeat, Variable
 from torchcaffe.codegen.labels import Labels, find_labels, stage
 from torchcaffe.codegen.names import Names, snake
 from torchcaffe.codegen.segments import Key, Segments
@@ -45,24 +47,36 @@ class Candidate:
     occurrences: list[Occurrence]
     labels: Labels | None
     saves: float
+    weight: float
 
 
 def find_blocks(graph: Graph, names: Names) -> list[Block]:
     """Replace what repeats in the graph by instances of blocks, which are returned in the order
-    in which their classes must be printed."""
+    in which their classes are best printed."""
     blocks: list[Block] = []
-    labels: dict[Node, str] = {}
-    while True:
-        best = _best([graph, *(block.graph for block in blocks)], names)
-        if best is None:
-            break
+    while (best := _best([graph, *(block.graph for block in blocks)], names)) is not None:
         candidate, made = best
         names.taken.add(made.block.name)
-        blocks.insert(0, made.block)
-        labels.update(_collapse(candidate, made))
-    for body in (graph, *(block.graph for block in blocks)):
-        _join_runs(body, labels)
-    return blocks
+        blocks.append(made.block)
+        _collapse(candidate, made)
+    _join_runs(graph)
+    return _dependencies_first(blocks)
+
+
+def _dependencies_first(blocks: Sequence[Block]) -> list[Block]:
+    result: list[Block] = []
+
+    def visit(block: Block) -> None:
+        for node in block.graph.nodes:
+            for part in (node, *node.inner):
+                if part is not None and isinstance(part.target, Block):
+                    visit(part.target)
+        if block not in result:
+            result.append(block)
+
+    for block in blocks:
+        visit(block)
+    return result
 
 
 def _best(graphs: Sequence[Graph], names: Names) -> tuple[Candidate, Made] | None:
@@ -81,24 +95,32 @@ def _best(graphs: Sequence[Graph], names: Names) -> tuple[Candidate, Made] | Non
 
 
 def _candidates(graph: Graph) -> list[Candidate]:
-    """Everything that stands in the graph more than once."""
+    """Everything that stands in the graph more than once, and may be worth a class."""
     segments = Segments(graph)
     found = []
     for places in _repeated(segments):
+        size = _lines(places[0].nodes)
+        if (len(places) - 1) * size <= CLASS:
+            continue
         for occurrences, labels in _clusters(places):
-            size = _lines(occurrences[0].nodes)
-            saves = (len(occurrences) - 1) * size - CLASS - 2 * len(occurrences)
-            if _towers(occurrences):
+            saves = (len(occurrences) - 1) * size - CLASS - len(occurrences)
+            weight = 1.0 if labels else _unlabelled(occurrences[0], segments)
+            if is_tower(occurrences):
                 saves += 2 * CLASS
             if len(occurrences) > 1 and saves > 0:
-                found.append(
-                    Candidate(graph, occurrences, labels, saves if labels else 0.75 * saves)
-                )
+                found.append(Candidate(graph, occurrences, labels, weight * saves, weight))
     return found
 
 
+def _unlabelled(occurrence: Occurrence, segments: Segments) -> float:
+    """How much less a block is worth whose layers' names do not say that it is one: least where
+    it begins amid what belongs together."""
+    first = min(occurrence.all_nodes, key=lambda node: segments.place[node])
+    return 0.5 if first.kind in ("Convolution", "InnerProduct") else 0.4
+
+
 def _repeated(segments: Segments) -> list[list[Occurrence]]:
-    """The occurrences of each sequence of keys that occurs twice without overlapping itself."""
+    """The occurrences, overlapping or not, of each sequence of keys that occurs twice."""
     chains = segments.chains()
     numbers: dict[Key, int] = {}
     keys = [[numbers.setdefault(atom.key, len(numbers)) for atom in chain] for chain in chains]
@@ -112,18 +134,23 @@ def _repeated(segments: Segments) -> list[list[Occurrence]]:
         groups = {key: places for key, places in groups.items() if len(places) > 1}
         starts = sorted(place for places in groups.values() for place in places)
         for places in groups.values():
-            apart = _apart(places, length)
-            occurrences = [Occurrence(chains[c][i : i + length]) for c, i in apart]
-            if len(occurrences) > 1 and len(occurrences[0].nodes) > 1:
+            occurrences = [Occurrence(chains[c][i : i + length]) for c, i in places]
+            nodes = occurrences[0].nodes
+            # A row of blocks is a run of them, not another block.
+            row = 2 * sum(bool(node.inner) for node in nodes) > len(nodes) == length
+            if len(nodes) > 1 and not row:
                 result.append(occurrences)
     return result
 
 
-def _apart(places: Sequence[tuple[int, int]], length: int) -> list[tuple[int, int]]:
-    kept: list[tuple[int, int]] = []
-    for c, i in places:
-        if not kept or kept[-1][0] != c or kept[-1][1] + length <= i:
-            kept.append((c, i))
+def _apart(places: Sequence[Occurrence]) -> list[Occurrence]:
+    """Those that do not overlap one before them."""
+    kept: list[Occurrence] = []
+    seen: set[Node] = set()
+    for occurrence in places:
+        if seen.isdisjoint(occurrence.all_nodes):
+            kept.append(occurrence)
+            seen.update(occurrence.all_nodes)
     return kept
 
 
@@ -134,13 +161,14 @@ def _clusters(places: Sequence[Occurrence]) -> list[tuple[list[Occurrence], Labe
     rest = usable
     while len(rest) > 1:
         first, *others = rest
-        cluster = [first, *(other for other in others if _labels([first, other]))]
-        labels = _labels(cluster)
-        if labels and len(cluster) > 1:
+        cluster = _apart([first, *(other for other in others if _labels([first, other]))])
+        labels = _labels(cluster) if len(cluster) > 1 else None
+        if labels:
             clusters.append((cluster, labels))
         rest = [other for other in others if other not in cluster]
-    if len(usable) > 1 and not any(len(cluster) == len(usable) for cluster, _ in clusters):
-        clusters.append((usable, None))
+    everything = _apart(usable)
+    if len(everything) > max([1, *(len(cluster) for cluster, _ in clusters)]):
+        clusters.append((everything, None))
     return clusters
 
 
@@ -159,17 +187,6 @@ def _with_one_shortcut(places: Sequence[Occurrence]) -> list[Occurrence]:
     return [o for o in places if o.shortcut_key == common or not o.shortcut]
 
 
-def _towers(occurrences: Sequence[Occurrence]) -> bool:
-    """Whether every occurrence uses the parameters of the first."""
-    first, *others = occurrences
-    learning = [i for i, node in enumerate(first.all_nodes) if node.learns]
-    return len(learning) > 1 and all(
-        len(other.all_nodes) == len(first.all_nodes)
-        and all(other.all_nodes[i].twin is first.all_nodes[i] for i in learning)
-        for other in others
-    )
-
-
 # What a block saves
 
 
@@ -183,58 +200,59 @@ def _saved(candidate: Candidate, made: Made) -> float:
     flat = sum(_lines(o.all_nodes) for o in candidate.occurrences)
     body = CLASS + _lines(made.block.slots) + 3 * any(n.only_if for n in made.block.graph.nodes)
     body += max(0, len(made.block.parameters) - 4)
-    if _towers(candidate.occurrences):
+    if is_tower(candidate.occurrences):
         return flat - body - 1 - len(candidate.occurrences) + 2 * CLASS
     instances = 0
-    labels = candidate.labels.blocks if candidate.labels else [""] * len(candidate.occurrences)
-    members = [
-        _member(made, index, labels[index], o) for index, o in enumerate(candidate.occurrences)
-    ]
-    for run in _runs(members):
-        entries = _entries([node for node, _ in run]) if len(run) > 1 else [run]
-        instances += 1 + (1 if len(entries) == 1 else len(entries) + 2)
-    saves = flat - body - instances
-    return saves if candidate.labels else 0.75 * saves
+    for run in _runs(_members(candidate, made)):
+        entries = _entries(run)
+        instances += 1 + (len(entries) if len(entries) < 3 else len(entries) + 2)
+    return candidate.weight * (flat - body - instances)
 
 
 # Putting instances in
 
 
-Member = tuple[Node, str]
+def _members(candidate: Candidate, made: Made) -> list[Node]:
+    """The instance for each occurrence."""
+    shared = is_tower(candidate.occurrences)
+    members: list[Node] = []
+    for index, occurrence in enumerate(candidate.occurrences):
+        name, label = snake(made.block.name), ""
+        if candidate.labels is None:
+            name += str(index + 1)
+        elif not shared:
+            label = candidate.labels.blocks[index]
+            between = "_" if label[:1].isalpha() else ""
+            name = label if re.search("[A-Za-z]{2}", label) else f"block{between}{label}"
+        node = _instance(made, index, name, occurrence)
+        node.label = label
+        node.twin = members[0] if shared and members else None
+        members.append(node)
+    return members
 
 
-def _member(made: Made, index: int, label: str, occurrence: Occurrence) -> Member:
+def _instance(made: Made, index: int, name: str, occurrence: Occurrence) -> Node:
     args, kwargs = made.arguments[index]
-    name = label if any(map(str.isalpha, label)) and len(label) > 2 else ""
-    return (
-        Node(
-            layer=name or f"{snake(made.block.name)}{label}",
-            kind=made.block.name,
-            target=made.block,
-            args=args,
-            kwargs=kwargs,
-            inputs=(occurrence.entry,),
-            outputs=(occurrence.exit,),
-            module=True,
-            learns=any(node.learns for node in occurrence.nodes),
-            random=any(node.random for node in occurrence.nodes),
-            inner=made.inner[index],
-        ),
-        label,
+    return Node(
+        layer=name,
+        kind=made.block.name,
+        target=made.block,
+        args=args,
+        kwargs=kwargs,
+        inputs=(occurrence.entry,),
+        outputs=(occurrence.exit,),
+        module=True,
+        learns=any(node.learns for node in occurrence.nodes),
+        random=any(node.random for node in occurrence.nodes),
+        inner=made.inner[index],
     )
 
 
-def _collapse(candidate: Candidate, made: Made) -> dict[Node, str]:
-    """Put instances in the place of the occurrences; their labels."""
+def _collapse(candidate: Candidate, made: Made) -> None:
+    """Put instances in the place of the occurrences."""
     graph = candidate.graph
-    labels = candidate.labels.blocks if candidate.labels else [""] * len(candidate.occurrences)
-    members = [
-        _member(made, index, labels[index], o) for index, o in enumerate(candidate.occurrences)
-    ]
-    if _towers(candidate.occurrences):
-        for node, _ in members[1:]:
-            node.twin = members[0][0]
-    by_exit = {o.exit: node for o, (node, _) in zip(candidate.occurrences, members, strict=True)}
+    members = _members(candidate, made)
+    by_exit = {node.outputs[0]: node for node in members}
     gone = {node for o in candidate.occurrences for node in o.all_nodes}
     nodes = []
     for node in graph.nodes:
@@ -243,37 +261,28 @@ def _collapse(candidate: Candidate, made: Made) -> dict[Node, str]:
         elif node not in gone:
             nodes.append(node)
     graph.nodes = nodes
-    return dict(members)
 
 
 # Runs of instances
 
 
-def _join_runs(graph: Graph, labels: dict[Node, str]) -> None:
+def _join_runs(graph: Graph) -> None:
     """Instances that follow each other as one ``nn.Sequential``, where they are much the same."""
     readers = graph.readers()
-    members = [(node, labels[node]) for node in graph.nodes if node in labels]
     count = itertools.count(1)
-    for run in _runs(members):
-        nodes = [node for node, _ in run]
-        if len(run) < 2 or any(
-            readers[node.outputs[0]] != [after] for node, after in _pairs(nodes)
-        ):
+    for run in _runs([node for node in graph.nodes if isinstance(node.target, Block)]):
+        pairs = itertools.pairwise(run)
+        if len(run) < 2 or any(readers[node.outputs[0]] != [after] for node, after in pairs):
             continue
-        key = stage(run[0][1])
-        name = key if any(map(str.isalpha, key)) else f"stage{key or next(count)}"
-        joined = sequential(name, nodes, _entries(nodes))
-        graph.nodes[graph.nodes.index(nodes[-1])] = joined
-        graph.nodes = [node for node in graph.nodes if node not in nodes]
+        key = stage(run[0].label)
+        name = key if re.search("[A-Za-z]", key) else f"stage{key or next(count)}"
+        graph.nodes[graph.nodes.index(run[-1])] = sequential(name, run, _entries(run))
+        graph.nodes = [node for node in graph.nodes if node not in run]
 
 
-def _pairs(nodes: Sequence[Node]) -> list[tuple[Node, Node]]:
-    return list(itertools.pairwise(nodes))
-
-
-def _runs(members: Sequence[Member]) -> list[list[Member]]:
+def _runs(members: Sequence[Node]) -> list[list[Node]]:
     """Members in runs; one that goes with none before it starts another."""
-    runs: list[list[Member]] = []
+    runs: list[list[Node]] = []
     for member in members:
         if runs and _joins(member, runs[-1]):
             runs[-1].append(member)
@@ -282,26 +291,20 @@ def _runs(members: Sequence[Member]) -> list[list[Member]]:
     return runs
 
 
-def _joins(member: Member, run: Sequence[Member]) -> bool:
-    """Whether a member stands behind a run, in the same stage, and is made like its last one."""
-    (node, label), (last, before) = member, run[-1]
+def _joins(node: Node, run: Sequence[Node]) -> bool:
+    """Whether a node stands behind a run, in the same stage, and is made like its last one."""
+    last = run[-1]
     if node.twin or last.twin or node.target is not last.target or node.inputs != last.outputs:
         return False
-    same = (node.args, node.kwargs) == (last.args, last.kwargs)
-    if label and stage(label) != stage(before):
+    if node.label and (not stage(node.label) or stage(node.label) != stage(last.label)):
         return False
-    if not stage(label):
-        same_size = _ends(node)[0].shape == _ends(node)[1].shape
-        return same or (len(run) == 1 and same_size and _only_entry_differs(node, last))
-    return (
-        same
-        or (len(run) == 1 and _only_entry_differs(node, last))
-        or _step(run[-1][0], node, run) is not None
-    )
-
-
-def _ends(node: Node) -> tuple[Value, Value]:
-    return node.inputs[0], node.outputs[0]
+    if not node.label and node.inputs[0].shape != node.outputs[0].shape:
+        return False
+    if (node.args, node.kwargs) == (last.args, last.kwargs):
+        return True
+    if len(run) == 1 and _only_entry_differs(node, last):
+        return True
+    return _step([*run, node]) is not None
 
 
 def _only_entry_differs(node: Node, first: Node) -> bool:
@@ -316,12 +319,11 @@ def _only_entry_differs(node: Node, first: Node) -> bool:
     return differing <= {"channels", "stride", "projection"}
 
 
-def _step(last: Node, node: Node, run: Sequence[Member]) -> int | None:
+def _step(nodes: Sequence[Node]) -> int | None:
     """By how much the one argument that differs grows, if it does so steadily."""
-    nodes = [*(member for member, _ in run), node]
-    if len(last.args) == 0 or last.kwargs != node.kwargs:
+    if any(node.kwargs != nodes[0].kwargs for node in nodes):
         return None
-    columns = list(zip(*(member.args for member in nodes), strict=True))
+    columns = list(zip(*(node.args for node in nodes), strict=True))
     varying = [column for column in columns if len(set(map(repr, column))) > 1]
     if len(varying) != 1 or not all(type(value) is int for value in varying[0]):
         return None
@@ -355,10 +357,8 @@ def _entries(nodes: Sequence[Node]) -> list[Any]:
 
 def _steady(nodes: Sequence[Node]) -> Repeat | None:
     """A loop over the one argument that grows steadily from the first to the last of the nodes."""
-    if len(nodes) < 3:
-        return None
-    step = _step(nodes[-2], nodes[-1], [(node, "") for node in nodes[:-1]])
-    if not step or any(node.kwargs != nodes[0].kwargs for node in nodes):
+    step = _step(nodes) if len(nodes) > 2 else None
+    if not step:
         return None
     place = next(i for i, value in enumerate(nodes[0].args) if value != nodes[1].args[i])
     sizes = [p.name for p in nodes[0].target.parameters if p.size]

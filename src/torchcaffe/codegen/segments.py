@@ -145,13 +145,23 @@ class Segments:
 def node_key(node: Node) -> Key:
     """What two nodes must have in common to be one node of a block."""
     target = node.target if isinstance(node.target, str) else node.target.name
+    if node.inner and isinstance(node.target, str):
+        return target, id(node)  # a stage is like no other
     if not node.module:
         return target, repr(node.args), repr(node.kwargs), node.packed
+    if depthwise(node):
+        target += " by channel"
     args = tuple(_form(value) for value in node.args)
     kwargs = tuple(
         (name, _form(value)) for name, value in sorted(node.kwargs.items()) if not plain(value)
     )
     return target, args, kwargs, node.packed
+
+
+def depthwise(node: Node) -> bool:
+    """Whether a node is a convolution that keeps the channels apart."""
+    groups = node.kwargs.get("groups", 1)
+    return str(node.target).startswith("torch.nn.Conv") and groups == node.args[0] != 1
 
 
 def plain(value: Any) -> bool:

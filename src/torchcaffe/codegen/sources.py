@@ -20,12 +20,16 @@ LAYERS = "torchcaffe.layers."
 
 
 class Sources:
-    """Collects imports and copied source; ``name`` gives what a dotted path is called."""
+    """Collects imports and copied source; ``name`` gives what a dotted path is called.
+
+    ``rounded`` holds the numbers printed that are float32's form of a shorter one.
+    """
 
     def __init__(self) -> None:
         self.imports: set[str] = set()
         self.members: dict[str, set[str]] = {}
         self.copied: dict[str, str] = {}
+        self.rounded: dict[str, str] = {}
         self._origin: dict[str, str] = {}
 
     @property

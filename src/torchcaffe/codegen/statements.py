@@ -46,14 +46,14 @@ def name_attributes(nodes: Iterable[Node]) -> None:
 
 
 class Writer:
-    """Writes the bodies of one class; ``comment`` gives what stands behind a value's statement."""
+    """Writes the bodies of one class; ``comment`` gives the shape behind a value's statement."""
 
     def __init__(
         self,
         graph: Graph,
         sources: Sources,
         reserved: Iterable[str],
-        comment: Callable[[Value], str] = lambda value: "",
+        comment: Callable[[Value], str] | None = None,
     ) -> None:
         self.graph, self.sources, self.comment = graph, sources, comment
         self.reserved = {*PYTHON_NAMES, *sources.names, *reserved}
@@ -121,8 +121,13 @@ class Writer:
         return sorted(chains.values(), key=lambda chain: place[chain[-1]])
 
     def _stages(self) -> list[list[list[Node]]]:
-        """Chains in groups: a new one starts where layers with weights see another image size."""
+        """Chains in groups: a new one starts where layers with weights see another image size.
+
+        Where sizes vary and are not told, there is one group.
+        """
         stages: list[list[list[Node]]] = []
+        if self.comment is None:
+            return [self._chains()]
         for chain in self._chains():
             if not stages or self._starts_stage(chain, stages[-1]):
                 stages.append([])
@@ -135,7 +140,7 @@ class Writer:
             return False
         if len(stage) > 1 and _size(first) != _size(last):
             return True
-        shrinks = bool(chain[0].inputs) and chain[0].inputs[0].shape[2:] != _size(chain)
+        shrinks = bool(chain[0].inputs) and chain[0].inputs[0].shape[2:] > _size(chain)
         return len(stage) > 1 and shrinks
 
     # Statements
@@ -150,7 +155,7 @@ class Writer:
             end, doc = start + 1, self._expression(chain[start])
             while end < len(chain):
                 longer = self._expression(chain[end], chain[end - 1].outputs[0], doc)
-                head = f"{self._wish(chain[end].outputs[0], chain[end])} = "
+                head = f"{self._wish(chain[end].outputs[0], chain)} = "
                 if not fits(longer, DEPTH, head, self._tail(chain[-1])):
                     break
                 end, doc = end + 1, longer
@@ -175,21 +180,26 @@ class Writer:
             for value in node.inputs:
                 if value not in inner:
                     self.uses[value] -= 1
-        tail = self._tail(last) if whole else ""
         if self._is_answer(last):
-            return render(doc, DEPTH, "return ", tail)
-        targets = [self._target(value, last) for value in last.outputs]
-        head = f"({targets[0]},)" if last.packed else ", ".join(targets)
-        return render(doc, DEPTH, f"{head} = ", tail)
+            head = "return "
+        else:
+            targets = [self._target(value, nodes) for value in last.outputs]
+            head = (f"({targets[0]},)" if last.packed else ", ".join(targets)) + " = "
+        tail = self._tail(last) if whole else ""
+        if tail and fits(doc, DEPTH, head) and not fits(doc, DEPTH, head, tail):
+            return [" " * (DEPTH * INDENT) + tail.strip(), *render(doc, DEPTH, head)]
+        return render(doc, DEPTH, head, tail)
 
     def _tail(self, node: Node) -> str:
-        comment = self.comment(node.outputs[0]) if len(node.outputs) == 1 else ""
-        return f"  # {comment}" if comment else ""
+        if self.comment is None or len(node.outputs) != 1:
+            return ""
+        return f"  # {self.comment(node.outputs[0])}"
 
     def _is_answer(self, node: Node) -> bool:
         """Whether the node is the last one and makes the only output."""
         outputs = list(self.graph.outputs.values())
-        return node is self.graph.nodes[-1] and outputs == list(node.outputs) and not node.packed
+        alone = len(outputs) == 1 and outputs == list(node.outputs) and not node.packed
+        return alone and node is self.graph.nodes[-1]
 
     def _return(self) -> list[str]:
         outputs = self.graph.outputs
@@ -204,15 +214,17 @@ class Writer:
 
     # Variables
 
-    def _wish(self, value: Value, node: Node) -> str:
-        if (node.inner or not value.blob) and value not in self.graph.outputs.values():
-            return identifier(node.attribute, "x")
-        return identifier(value.blob, short_kind(node.kind))
+    def _wish(self, value: Value, chain: list[Node]) -> str:
+        last = chain[-1]
+        again = any(last in (node.twin, node if node.twin else None) for node in self.graph.nodes)
+        if last.inner and not again and value not in self.graph.outputs.values():
+            return identifier(last.attribute, "x")
+        return identifier(value.blob, short_kind(chain[0].kind))
 
-    def _target(self, value: Value, node: Node) -> str:
+    def _target(self, value: Value, chain: list[Node]) -> str:
         if not self.uses[value]:
             return "_"
-        return self._assign(value, self._wish(value, node))
+        return self._assign(value, self._wish(value, chain))
 
     def _assign(self, value: Value, wish: str) -> str:
         """A name for the value that no value still in use has."""
