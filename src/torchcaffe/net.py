@@ -67,12 +67,15 @@ class CaffeNet(nn.Module):
         level: int = 0,
         stages: Sequence[str] = (),
         inputs: Mapping[str, Sequence[int]] | None = None,
-        seed: int | None = None,
+        seed: int | Mersenne | None = None,
         rng: str = "caffe",
         unfilled: Sequence[str] = (),
         allow_python: bool = False,
     ) -> None:
-        """Build the net; ``unfilled`` names layers whose blobs weights will overwrite at once."""
+        """Build the net; ``unfilled`` names layers whose blobs weights will overwrite at once.
+
+        A stream given as ``seed`` is drawn on from where it stands, and shared with its giver.
+        """
         super().__init__()
         if rng not in ("caffe", "torch"):
             raise InputError(f'rng takes "caffe" or "torch", got "{rng}"')
@@ -82,7 +85,7 @@ class CaffeNet(nn.Module):
         self.name = param.name
         self.phase = state.phase
         self.rng = rng
-        self.stream = Mersenne(seed)
+        self.stream = seed if isinstance(seed, Mersenne) else Mersenne(seed)
         layers = filter_layers(param, state)
         self.steps = build_steps(
             layers, self.phase, inputs or {}, param.force_backward, allow_python
