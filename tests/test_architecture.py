@@ -19,7 +19,7 @@ ORDER = [
     ("layers",),
     ("graph", "need", "register"),
     ("build",),
-    ("optimize",),
+    ("optimize", "overwrite"),
     ("net",),
     ("weights", "parity", "codegen", "inspection", "images"),
     ("load", "convert"),

@@ -53,6 +53,8 @@ class Step:
     function: Function | None
     specs: list[ParamSpec]
     needs: Needs = field(default_factory=lambda: Needs(False, [], []))
+    overwritten: bool = False
+    """Whether its backward pass reads a top that a later layer has changed in place."""
 
     @property
     def name(self) -> str:
@@ -94,6 +96,7 @@ def build_steps(
     for layer in layers:
         own_phase = layer.phase if layer.has("phase") else phase
         steps.append(_build_step(layer, own_phase, shapes, available, allow_python))
+    _mark_overwritten(steps)
     edges = [_edge(step) for step in steps]
     for step, needs in zip(steps, backward_needs(edges, force_backward), strict=True):
         step.needs = needs
@@ -105,6 +108,18 @@ def build_steps(
             f"shape given for {_quoted(sorted(unused))}, but the net's inputs are {_quoted(known)}"
         )
     return steps
+
+
+def _mark_overwritten(steps: Sequence[Step]) -> None:
+    """Find the layers whose gradient Caffe computes from what another layer left in their place."""
+    for index, step in enumerate(steps):
+        if not step.kind.reads_top:
+            continue
+        for other in steps[index + 1 :]:
+            in_place = any(name in other.tops and name in other.bottoms for name in step.tops)
+            # Behind a ReLU these keep the sign, and pass no gradient where they do not.
+            harmless = step.kind.name == "ReLU" and other.kind.name in ("ReLU", "Dropout")
+            step.overwritten |= in_place and not harmless
 
 
 def _quoted(names: Sequence[str]) -> str:
@@ -263,6 +278,8 @@ def construct(plan: Plan) -> nn.Module | None:
 
 def function_of(plan: Plan, tops: int) -> Function | None:
     """A plan without a module as a function of the bottoms."""
+    if plan.module is not None:
+        return None
     if isinstance(plan.call, Call):
         return None if plan.call.is_module else plan.call.function()
     index = plan.call.index

@@ -20,6 +20,7 @@ from torchcaffe.fillers import fill
 from torchcaffe.graph import filter_layers, merged_state
 from torchcaffe.layers._registry import Shape, add_note, describe, shape_text
 from torchcaffe.optimize import OptimizedNet
+from torchcaffe.overwrite import apply_overwritten
 from torchcaffe.proto.schema import NetParameter, ParamSpec
 from torchcaffe.random import Mersenne
 
@@ -347,7 +348,10 @@ class CaffeNet(nn.Module):
         if step.needs.lost:
             bottoms = [without_gradient(bottom) for bottom in bottoms]
         module = self._modules[key] if key is not None else None
-        tops = apply(step.function, module, bottoms)
+        if step.overwritten and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            tops = apply_overwritten(step, module, bottoms, run.blobs)
+        else:
+            tops = apply(step.function, module, bottoms)
         if step.needs.lost and not bottoms:
             tops = tuple(without_gradient(top) for top in tops)
         if step.needs.cut or not step.kind.differentiable:

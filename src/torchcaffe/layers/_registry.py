@@ -144,6 +144,7 @@ class LayerType:
     max_axes: int | None
     since: str
     more_params: tuple[str, ...]
+    reads_top: bool
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -181,6 +182,7 @@ def caffe_layer(
     max_axes: int | None = None,
     since: str = "0.1",
     params: tuple[str, ...] = (),
+    reads_top: bool = False,
 ) -> Callable[[Callable[[Setup], Plan]], Callable[[Setup], Plan]]:
     """Register a plan function as the Caffe layer type ``name``.
 
@@ -205,6 +207,9 @@ def caffe_layer(
     params
         parameter messages that the type reads beside its own: "loss_param", or for Deconvolution
         "convolution_param".
+    reads_top
+        Caffe's backward pass reads the layer's top where it lies (and in place, so its bottom), so
+        that a later layer which works in place on it changes this layer's gradient as well.
     """
 
     def register(plan: Callable[[Setup], Plan]) -> Callable[[Setup], Plan]:
@@ -227,6 +232,7 @@ def caffe_layer(
             max_axes=max_axes,
             since=since,
             more_params=params,
+            reads_top=reads_top,
         )
         return plan
 
@@ -260,7 +266,7 @@ def unknown_type(name: str) -> str:
     hint = did_you_mean(name, layer_types()) or "."
     return (
         f'type "{name}" is not a layer torchcaffe knows{hint} '
-        f'"torchcaffe layers" lists those it knows.'
+        f'"torchcaffe layers" lists those it knows, torchcaffe.register_layer adds one.'
     )
 
 

@@ -37,7 +37,15 @@ def bnll(x: Tensor, in_place: bool = False) -> Tensor:
     return y
 
 
-@caffe_layer("BNLL", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="forward")
+@caffe_layer(
+    "BNLL",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="forward",
+    reads_top=True,
+)
 def bnll_layer(layer: Setup) -> Plan:
     """y = log(1 + exp(x)).
 

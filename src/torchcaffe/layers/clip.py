@@ -37,7 +37,15 @@ def clip(x: Tensor, low: float, high: float, in_place: bool = False) -> Tensor:
     return y
 
 
-@caffe_layer("Clip", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="forward")
+@caffe_layer(
+    "Clip",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="forward",
+    reads_top=True,
+)
 def clip_layer(layer: Setup) -> Plan:
     """y = max(min, min(x, max)).
 

@@ -37,7 +37,9 @@ def elu(x: Tensor, alpha: float = 1.0, in_place: bool = False) -> Tensor:
     return y
 
 
-@caffe_layer("ELU", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="ok")
+@caffe_layer(
+    "ELU", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="ok", reads_top=True
+)
 def elu_layer(layer: Setup) -> Plan:
     """y = max(x, 0) + alpha * (exp(min(x, 0)) - 1).
 

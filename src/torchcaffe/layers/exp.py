@@ -55,7 +55,9 @@ def exp(x: Tensor, inner: float = 1.0, outer: float = 1.0) -> Tensor:
 
 # base ** shift is rounded right here, in C to within a unit. (log(base) too: but for 1 in 700 bases
 # of up to 3 digits, the same float comes out.)
-@caffe_layer("Exp", bottoms=1, tops=1, exactness=ulp(2), gradient=ulp(4), in_place="ok")
+@caffe_layer(
+    "Exp", bottoms=1, tops=1, exactness=ulp(2), gradient=ulp(4), in_place="ok", reads_top=True
+)
 def exp_layer(layer: Setup) -> Plan:
     """y = base ** (shift + scale * x), computed as base ** shift * exp(log(base) * scale * x).
 

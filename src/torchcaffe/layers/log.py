@@ -46,7 +46,7 @@ def log_in_place(x: Tensor, scale: float, shift: float, unit: float, slope: floa
 
 # torch's log is a unit from C's at most, and multiplying by 1 / log(base) can make 2 of it. (1 in
 # 700 bases of up to 3 digits has a logarithm that C rounds to the float beside it.)
-@caffe_layer("Log", bottoms=1, tops=1, exactness=ulp(2), in_place="forward")
+@caffe_layer("Log", bottoms=1, tops=1, exactness=ulp(2), in_place="forward", reads_top=True)
 def log_layer(layer: Setup) -> Plan:
     """y = log(shift + scale * x) / log(base).
 

@@ -97,7 +97,7 @@ def within_channel(x: Tensor, size: int = 5, alpha: float = 1.0, beta: float = 0
     return y
 
 
-@caffe_layer("LRN", bottoms=1, tops=1, exactness=accumulated())
+@caffe_layer("LRN", bottoms=1, tops=1, exactness=accumulated(), reads_top=True)
 def lrn(layer: Setup) -> Plan:
     """y = x / (k + alpha / local_size * sum(x * x)) ** beta.
 

@@ -62,7 +62,15 @@ def power(x: Tensor, power: float, scale: float, shift: float, in_place: bool = 
 
 
 # pow in float64 is rounded right, C's powf to within a unit.
-@caffe_layer("Power", bottoms=1, tops=1, exactness=ulp(1), gradient=ulp(8), in_place="forward")
+@caffe_layer(
+    "Power",
+    bottoms=1,
+    tops=1,
+    exactness=ulp(1),
+    gradient=ulp(8),
+    in_place="forward",
+    reads_top=True,
+)
 def power_layer(layer: Setup) -> Plan:
     """y = (shift + scale * x) ** power.
 

@@ -38,7 +38,15 @@ def negative_slope_in_place(x: Tensor, slope: float) -> Tensor:
     return y
 
 
-@caffe_layer("ReLU", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="ok")
+@caffe_layer(
+    "ReLU",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="ok",
+    reads_top=True,
+)
 def relu(layer: Setup) -> Plan:
     """y = max(x, 0) + negative_slope * min(x, 0).
 

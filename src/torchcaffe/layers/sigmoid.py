@@ -45,7 +45,15 @@ def sigmoid(x: Tensor) -> Tensor:
     return y
 
 
-@caffe_layer("Sigmoid", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="ok")
+@caffe_layer(
+    "Sigmoid",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="ok",
+    reads_top=True,
+)
 def sigmoid_layer(layer: Setup) -> Plan:
     """y = 1 / (1 + exp(-x)).
 

@@ -6,7 +6,7 @@ from torchcaffe.layers._geometry import refuse_cudnn
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
-@caffe_layer("Softmax", bottoms=1, tops=1, exactness=accumulated(), in_place="ok")
+@caffe_layer("Softmax", bottoms=1, tops=1, exactness=accumulated(), in_place="ok", reads_top=True)
 def softmax(layer: Setup) -> Plan:
     """y = exp(x - max x) / sum(exp(x - max x)) along ``axis``.
 

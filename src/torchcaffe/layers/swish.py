@@ -39,7 +39,15 @@ def swish(x: Tensor, beta: float = 1.0) -> Tensor:
     return y
 
 
-@caffe_layer("Swish", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="ok")
+@caffe_layer(
+    "Swish",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="ok",
+    reads_top=True,
+)
 def swish_layer(layer: Setup) -> Plan:
     """y = x / (1 + exp(-beta * x)).
 

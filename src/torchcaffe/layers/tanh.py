@@ -7,7 +7,7 @@ from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
 # glibc's tanhf is not rounded right; torch's lies within 2 units of it for every float32.
-@caffe_layer("TanH", bottoms=1, tops=1, exactness=ulp(2), in_place="ok")
+@caffe_layer("TanH", bottoms=1, tops=1, exactness=ulp(2), in_place="ok", reads_top=True)
 def tanh_layer(layer: Setup) -> Plan:
     """y = tanh(x).
 
