@@ -9,6 +9,8 @@
     │       └── UnknownLayerError   a type torchcaffe does not know
     ├── WeightsError           weights that do not fit the net
     ├── InputError             a value given by the caller: an input blob, an image, an option
+    ├── SolverError            a solver that Caffe would refuse, a state that is not its own, or a
+    │                          training run that cannot go on
     ├── RecordingError         a recording that cannot be read or compared
     └── ConversionError        source that cannot be written, or does not compute the same
 
@@ -45,6 +47,10 @@ class WeightsError(CaffeError):
 
 class InputError(CaffeError):
     """A value given by the caller that cannot be used."""
+
+
+class SolverError(CaffeError):
+    """A solver that Caffe would refuse, a state that is not its own, or a run that cannot go on."""
 
 
 class RecordingError(CaffeError):

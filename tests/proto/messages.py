@@ -45,7 +45,7 @@ def _value(field: Field) -> st.SearchStrategy[Any]:
     if field.kind in INTEGER_RANGES:
         return st.integers(*INTEGER_RANGES[field.kind])
     if field.enum is not None:
-        return st.sampled_from(sorted(field.enum.numbers))
+        return st.sampled_from(sorted(field.enum.caffe))
     return {
         "float": st.floats(width=32),
         "double": st.floats(),

@@ -79,7 +79,7 @@ def _build() -> descriptor_pool.DescriptorPool:
 
 
 def _enum(target: descriptor_pb2.EnumDescriptorProto, enum: Enum) -> None:
-    for name, number in enum.numbers.items():
+    for name, number in enum.caffe.items():
         target.value.add(name=name, number=number)
 
 

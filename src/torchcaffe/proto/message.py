@@ -39,12 +39,16 @@ class Location(NamedTuple):
 
 
 class Enum:
-    """A named set of values; in messages a value is its name."""
+    """A named set of values; in messages a value is its name.
 
-    def __init__(self, name: str, **numbers: int) -> None:
+    ``ours`` are values that Caffe does not have.
+    """
+
+    def __init__(self, name: str, *, ours: Mapping[str, int] | None = None, **numbers: int) -> None:
         self.name = name
-        self.numbers: dict[str, int] = numbers
-        self.names: dict[int, str] = {number: value for value, number in numbers.items()}
+        self.caffe: dict[str, int] = numbers
+        self.numbers: dict[str, int] = {**numbers, **(ours or {})}
+        self.names: dict[int, str] = {number: value for value, number in self.numbers.items()}
 
 
 @dataclass(eq=False)

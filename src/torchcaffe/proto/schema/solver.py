@@ -17,7 +17,9 @@ from torchcaffe.proto.message import (
 from torchcaffe.proto.schema.blob import BlobProto
 from torchcaffe.proto.schema.net import NetParameter, NetState
 
-SolverParameter_SnapshotFormat = Enum("SolverParameter.SnapshotFormat", HDF5=0, BINARYPROTO=1)
+SolverParameter_SnapshotFormat = Enum(
+    "SolverParameter.SnapshotFormat", ours={"TORCH": 1000}, HDF5=0, BINARYPROTO=1
+)
 SolverParameter_SolverMode = Enum("SolverParameter.SolverMode", CPU=0, GPU=1)
 SolverParameter_SolverType = Enum(
     "SolverParameter.SolverType", SGD=0, NESTEROV=1, ADAGRAD=2, RMSPROP=3, ADADELTA=4, ADAM=5
