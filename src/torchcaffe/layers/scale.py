@@ -16,7 +16,7 @@ from torchcaffe.layers.bias import align, aligned
 class Scale(nn.Module):
     """Multiply by a learned value for each place along the axes from ``axis`` on; add another."""
 
-    def __init__(self, shape: Sequence[int], axis: int = 1, bias: bool = False) -> None:
+    def __init__(self, shape: int | Sequence[int], axis: int = 1, bias: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(shape))
         self.bias = nn.Parameter(torch.empty(shape)) if bias else None
@@ -63,7 +63,8 @@ def scale_layer(layer: Setup) -> Plan:
     bias = (Blob("bias", filler(p, "bias_filler")),) if p.bias_term else ()
     if len(layer.bottoms) == 1:
         options = {"bias": True} if bias else {}
-        call = Call("torchcaffe.layers.scale.Scale", shape, axis, **options)
+        size = shape[0] if len(shape) == 1 else shape
+        call = Call("torchcaffe.layers.scale.Scale", size, axis, **options)
         return Plan(call, (Blob("weight", filler(p, "filler", 1)), *bias))
     if bias:
         layer.axis(p.axis)  # Caffe's bias wants it in range even where s is one value
