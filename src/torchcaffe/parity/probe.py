@@ -47,7 +47,8 @@ def sensitivities(
     for _ in range(PROBES):
         moved = _run(net, inputs, measure, extra or {}, nudge)
         for name, value in moved.items():
-            with np.errstate(invalid="ignore"):  # infinity minus infinity moved nothing
+            # Infinity minus infinity moved nothing; to infinity is as far as it goes.
+            with np.errstate(invalid="ignore", over="ignore"):
                 total[name] += np.square(np.nan_to_num((value - base[name]) / STEP))
     return {name: Sensitivity(base[name], np.sqrt(total[name] / PROBES)) for name in base}
 
