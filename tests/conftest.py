@@ -1,7 +1,12 @@
 """One place for what must not vary between runs of the tests."""
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 import torch
+
+from torchcaffe.register import OWN, forget_layer
 
 pytest.register_assert_rewrite("contract", "assertions")
 
@@ -12,6 +17,19 @@ def _pinned_arithmetic() -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
+
+
+@pytest.fixture(autouse=True)
+def _own_layers_forgotten() -> Iterator[None]:
+    """Layer types that a test registers, and the files they stand in, are gone after it."""
+    names, modules, path = set(OWN), set(sys.modules), list(sys.path)
+    yield
+    for name in set(OWN) - names:
+        home = OWN[name].origin.partition(".")[0]
+        forget_layer(name)
+        if home not in modules:
+            sys.modules.pop(home, None)
+    sys.path[:] = path
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -3,8 +3,9 @@
 from torchcaffe.errors import CaffeError
 from torchcaffe.load import load
 from torchcaffe.net import CaffeNet
+from torchcaffe.register import register_layer
 from torchcaffe.weights import save_weights
 
 __version__ = "0.1.0"
 
-__all__ = ["CaffeError", "CaffeNet", "__version__", "load", "save_weights"]
+__all__ = ["CaffeError", "CaffeNet", "__version__", "load", "register_layer", "save_weights"]

@@ -138,7 +138,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     ),
     "of-a-fork": (
         "layer { permute_param { } }",
-        '1:9: unknown field "permute_param" in LayerParameter.',
+        '1:9: unknown field "permute_param" in LayerParameter; if a layer of your own reads it, '
+        "register it first (torchcaffe.register_layer)",
     ),
     "capitals": ("Name: 'a'", '1:1: unknown field "Name" in NetParameter. Did you mean "name"?'),
     "one-level-up": (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -45,6 +48,55 @@ def shape_option(function: Decorated) -> Decorated:
         metavar="NAME=N,C,H,W",
         help="An input's shape, in place of the prototxt's (or of a data layer's top).",
     )(function)
+
+
+def own_code_options(function: Decorated) -> Decorated:
+    """--layers and --allow-python: code that is not torchcaffe's."""
+    function = click.option(
+        "--layers",
+        multiple=True,
+        metavar="FILE",
+        expose_value=False,
+        is_eager=True,
+        callback=_import_layers,
+        help="A Python file (or module) that registers layer types of your own.",
+    )(function)
+    return click.option(
+        "--allow-python",
+        is_flag=True,
+        help="Let Python layers import the modules that the prototxt names: this runs their code.",
+    )(function)
+
+
+def _import_layers(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> None:
+    for value in values:
+        path = Path(value)
+        if path.suffix == ".py":
+            _import_file(path)
+            continue
+        try:
+            importlib.import_module(value)
+        except ModuleNotFoundError as error:
+            if error.name != value:
+                raise
+            raise InputError(
+                f'--layers "{value}": there is no such module on Python\'s path; a file is given '
+                f"as {value}.py"
+            ) from None
+
+
+def _import_file(path: Path) -> None:
+    """Import a file under its own name, so that converted code can import it likewise."""
+    if not path.is_file():
+        raise InputError(f'--layers "{path}": there is no such file')
+    sys.path.insert(0, str(path.parent.resolve()))
+    module = sys.modules.get(path.stem) or importlib.import_module(path.stem)
+    home = getattr(module, "__file__", None)
+    if home is None or not path.samefile(home):
+        raise InputError(
+            f'--layers "{path}": another module is called "{path.stem}" ({home or "built in"}); '
+            f"rename the file"
+        )
 
 
 def parse_shapes(values: tuple[str, ...]) -> dict[str, tuple[int, ...]]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import click
 
-from torchcaffe.cli._options import net_arguments, parse_shapes, phase_option, shape_option
+from torchcaffe.cli._options import (
+    net_arguments,
+    own_code_options,
+    parse_shapes,
+    phase_option,
+    shape_option,
+)
 from torchcaffe.convert import convert
 from torchcaffe.load import load
 
@@ -14,6 +20,7 @@ from torchcaffe.load import load
 @click.option("-o", "--output", required=True, type=click.Path(), help="The folder to write.")
 @click.option("--name", help="The class's name; without it, made of the net's own.")
 @click.option("--force", is_flag=True, help="Write into a folder that holds other files.")
+@own_code_options
 @phase_option
 @shape_option
 @click.option("--seed", type=int, help="Fill what WEIGHTS does not hold from this seed, as Caffe.")
@@ -27,6 +34,7 @@ def command(
     level: int,
     stages: tuple[str, ...],
     shapes: tuple[str, ...],
+    allow_python: bool,
     seed: int | None,
 ) -> None:
     """Write NET as readable PyTorch source with its weights, and prove that it is the same.
@@ -46,6 +54,7 @@ def command(
         stages=stages,
         inputs=parse_shapes(shapes),
         seed=seed,
+        allow_python=allow_python,
     )
     report = convert(loaded, output, class_name=name, force=force)
     click.echo(

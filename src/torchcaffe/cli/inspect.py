@@ -10,6 +10,7 @@ from rich.table import Table
 from torchcaffe.cli._options import (
     console,
     net_arguments,
+    own_code_options,
     parse_shapes,
     phase_option,
     shape_option,
@@ -21,6 +22,7 @@ from torchcaffe.load import load
 
 @click.command()
 @net_arguments
+@own_code_options
 @phase_option
 @shape_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
@@ -31,6 +33,7 @@ def command(
     level: int,
     stages: tuple[str, ...],
     shapes: tuple[str, ...],
+    allow_python: bool,
     as_json: bool,
 ) -> None:
     """Show the layers of NET: types, blobs, shapes, parameters, multiply-adds.
@@ -42,7 +45,13 @@ def command(
       torchcaffe inspect deploy.prototxt weights.caffemodel
     """
     loaded = load(
-        net, weights, phase=phase, level=level, stages=stages, inputs=parse_shapes(shapes)
+        net,
+        weights,
+        phase=phase,
+        level=level,
+        stages=stages,
+        inputs=parse_shapes(shapes),
+        allow_python=allow_python,
     )
     found = inspect(loaded)
     if as_json:

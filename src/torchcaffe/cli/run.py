@@ -11,6 +11,7 @@ import torch
 from torchcaffe import proto
 from torchcaffe.cli._options import (
     net_arguments,
+    own_code_options,
     parse_shapes,
     phase_option,
     shape_option,
@@ -29,6 +30,7 @@ from torchcaffe.proto.schema import BlobProto
 @net_arguments
 @click.option("--input", "inputs", multiple=True, metavar="NAME=FILE", help=".npy or an image.")
 @click.option("-o", "--output", type=click.Path(), help="Save every blob to this .npz file.")
+@own_code_options
 @phase_option
 @shape_option
 @click.option("--seed", type=int, help="Fill parameters and draw masks from this seed, as Caffe.")
@@ -52,6 +54,7 @@ def command(
     level: int,
     stages: tuple[str, ...],
     shapes: tuple[str, ...],
+    allow_python: bool,
     seed: int | None,
     until: str | None,
     device: str,
@@ -84,6 +87,7 @@ def command(
         stages=stages,
         inputs={**{name: value.shape for name, value in arrays.items()}, **wanted},
         seed=seed,
+        allow_python=allow_python,
     ).to(_device(device))
     for name, path in given.items():
         if name not in arrays:

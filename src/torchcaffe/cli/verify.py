@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from torchcaffe.cli._options import console
+from torchcaffe.cli._options import console, own_code_options
 from torchcaffe.convert import load_folder
 from torchcaffe.layers._registry import shape_text
 from torchcaffe.load import load
@@ -24,7 +24,10 @@ from torchcaffe.recording import Recording, read_recording
 @click.option("--html", type=click.Path(), help="Write the report as one HTML file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 @click.option("--all", "show_all", is_flag=True, help="Show all rows, not only those that differ.")
-def command(paths: tuple[str, ...], html: str | None, as_json: bool, show_all: bool) -> None:
+@own_code_options
+def command(
+    paths: tuple[str, ...], html: str | None, as_json: bool, show_all: bool, allow_python: bool
+) -> None:
     """Compare NET with what your Caffe did, blob by blob; exit status 1 if any differs.
 
     NET is a prototxt, or a folder that "torchcaffe convert" wrote. Without WEIGHTS the recorded
@@ -37,7 +40,7 @@ def command(paths: tuple[str, ...], html: str | None, as_json: bool, show_all: b
     if len(paths) not in (2, 3):
         raise click.UsageError("takes NET, WEIGHTS (which may be left out) and RECORDING")
     recording = read_recording(paths[-1])
-    found = _verify(paths[:-1], recording)
+    found = _verify(paths[:-1], recording, allow_python)
     if html is not None:
         write_report(found, html)
     if as_json:
@@ -49,14 +52,14 @@ def command(paths: tuple[str, ...], html: str | None, as_json: bool, show_all: b
     sys.exit(0 if found.passed else 1)
 
 
-def _verify(paths: tuple[str, ...], recording: Recording) -> Verification:
+def _verify(paths: tuple[str, ...], recording: Recording, allow_python: bool) -> Verification:
     if Path(paths[0]).is_dir():
         if len(paths) > 1:
             raise click.UsageError("a converted folder holds its own weights; leave WEIGHTS out")
         return verify_module(load_folder(paths[0]), recording)
     net = load(
         paths[0], paths[1] if len(paths) > 1 else None,
-        phase=recording.phase, inputs=recording.shapes,
+        phase=recording.phase, inputs=recording.shapes, allow_python=allow_python,
     )  # fmt: skip
     if len(paths) == 1:
         use_recorded_params(net, recording)

@@ -25,7 +25,10 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def unknown_field(name: str, message_class: type[Message]) -> str:
     """The words for a field that the message does not have."""
     words = f'unknown field "{name[:80]}" in {message_class.__name__}'
-    return words + (_elsewhere(name, message_class) or _spelling(name, message_class))
+    hint = _elsewhere(name, message_class) or _spelling(name, message_class)
+    if not hint and message_class.__name__ == "LayerParameter" and name.endswith(_SUFFIX):
+        hint = "; if a layer of your own reads it, register it first (torchcaffe.register_layer)"
+    return words + hint
 
 
 def _spelling(name: str, message_class: type[Message]) -> str:
