@@ -96,6 +96,10 @@ class TestDummyData(LayerContract):
         assert draws[0].equal(draws[1])
         assert not draws[0].equal(net.run({}).blobs["t0"])
 
+    def test_random_numbers_are_not_exported(self) -> None:
+        with pytest.raises(RuntimeError, match="an exported net would give the same ones for ever"):
+            torch.export.export(self.build(self.cases["random"]), ())
+
     @pytest.mark.parametrize("name", ["constant", "random"])
     def test_has_the_type_of_the_net(self, name: str) -> None:
         net = self.build(self.cases[name])

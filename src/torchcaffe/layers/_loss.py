@@ -8,29 +8,34 @@ from torch import Tensor
 from torchcaffe.layers._registry import Setup, Shape, shape_text
 
 
-def class_labels(label: Tensor, classes: int, ignore: int | None = None) -> tuple[Tensor, Tensor]:
-    """Labels as indices (0 where ignored), and which of them count.
+def class_labels(
+    label: Tensor, classes: int, ignore: int | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Labels as indices (0 where ignored), and which of them count (None: all).
 
     Labels are floats that lose their fraction. Caffe reads other memory for a label that is no
     class; here that is an IndexError, under torch.compile torch's own.
     """
-    index = label.long()
-    counts = index != ignore if ignore is not None else torch.ones_like(index, dtype=torch.bool)
-    if not index.is_meta and not torch.compiler.is_compiling():
-        wrong = counts & ((index < 0) | (index >= classes))
-        if wrong.any():
+    index, counts = label.long(), None
+    if ignore is not None:
+        counts = index != ignore
+        index = index * counts
+    if index.numel() and not index.is_meta and not torch.compiler.is_compiling():
+        low, high = torch.aminmax(index)
+        if low < 0 or high >= classes:
+            wrong = label[(index < 0) | (index >= classes)][0].item()
             raise IndexError(
-                f"label {label[wrong][0].item():.9g} is not one of its {classes} classes, "
-                f"0 to {classes - 1}; labels that do not count are given by ignore_label"
+                f"label {wrong:.9g} is not one of its {classes} classes, 0 to {classes - 1}; "
+                f"labels that do not count are given by ignore_label"
             )
-    return torch.where(counts, index, 0), counts
+    return index, counts
 
 
-def loss_divisor(mode: str, counts: Tensor, batch: int) -> Tensor | int:
-    """What a loss is divided by: all positions, those that count, the batch, or nothing."""
-    if mode == "VALID":
+def loss_divisor(mode: str, counts: Tensor | None, total: int, batch: int) -> Tensor | int:
+    """What a loss is divided by: the positions that count, all of them, the batch, or nothing."""
+    if mode == "VALID" and counts is not None:
         return counts.sum().clamp(min=1)
-    return max(1, {"FULL": counts.numel(), "BATCH_SIZE": batch}.get(mode, 1))
+    return max(1, {"NONE": 1, "BATCH_SIZE": batch}.get(mode, total))
 
 
 def normalization(layer: Setup, default: str = "VALID") -> tuple[int | None, str]:

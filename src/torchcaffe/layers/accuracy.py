@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from torchcaffe.layers._call import Bottom, Call
@@ -18,14 +19,15 @@ def accuracy(
     place = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     index, counts = class_labels(label.reshape(place), x.shape[axis], ignore)
     better = (x >= x.gather(axis, index)).sum(axis, keepdim=True) - 1
-    hits = counts & (better < top_k)
+    hits = better < top_k
+    if counts is None:
+        counts = torch.ones_like(hits)
     total, right = (
         x.new_zeros(x.shape[axis]).index_add(0, index.flatten(), mask.flatten().to(x.dtype))
-        for mask in (counts, hits)
+        for mask in (counts, counts & hits)
     )
-    # Dividing by at least 1 gives 0 of none; fewer than that cannot be counted.
-    overall = hits.sum().to(x.dtype) / counts.sum().clamp(min=1)
-    return overall, right / total.clamp(min=1)
+    # Of no positions, 0 / 1 hit.
+    return right.sum() / total.sum().clamp(min=1), right / total.clamp(min=1)
 
 
 @caffe_layer(

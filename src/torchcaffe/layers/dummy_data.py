@@ -50,6 +50,11 @@ class DummyData(nn.Module):
             return value
         if like.is_meta:
             return like.new_empty(shape)
+        if torch.compiler.is_exporting():
+            raise RuntimeError(
+                "its random numbers come from a stream outside the graph; an exported net would "
+                "give the same ones for ever. Put an Input layer in its place"
+            )
         stream = self.stream or Mersenne(int(torch.randint(2**32, ())))
         return torch.from_numpy(fill(filler, shape, stream)).to(like)
 

@@ -1,5 +1,6 @@
 """Eltwise: sum, product or maximum of blobs of one shape."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,12 +31,12 @@ class ProductFunction(torch.autograd.Function):
         y, *bottoms = ctx.saved_tensors
         grads: list[Tensor | None] = [None]
         for index, x in enumerate(bottoms):
-            factor = y / x
             if ctx.stable:
-                first, *others = bottoms[:index] + bottoms[index + 1 :]
-                factor = first
+                factor, *others = bottoms[:index] + bottoms[index + 1 :]
                 for other in others:
                     factor = factor * other
+            else:
+                factor = y / x
             grads.append(factor * grad)
         return tuple(grads)
 
@@ -46,13 +47,42 @@ def eltwise_product(bottoms: Sequence[Tensor], stable: bool = True) -> Tensor:
     return result
 
 
+class MaximumFunction(torch.autograd.Function):
+    """max(x0, x1, ...), with the whole gradient for one of equal numbers."""
+
+    @staticmethod
+    def forward(ctx: Any, *bottoms: Tensor) -> Tensor:
+        """x1 unless x0 > x1, then x2 and so on where they are larger still."""
+        ctx.save_for_backward(*bottoms)
+        y = larger(bottoms[0], bottoms[1])
+        for x in bottoms[2:]:
+            y = larger(x, y)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        """grad for the one that was taken, 0 for the others."""
+        first, second, *others = ctx.saved_tensors
+        won, y = [first > second], larger(first, second)
+        for x in others:
+            won.append(x > y)
+            y = larger(x, y)
+        grads = []
+        for taken in reversed(won[1:]):
+            grads.append(torch.where(taken, grad, 0))
+            grad = torch.where(taken, 0, grad)
+        return (torch.where(won[0], grad, 0), torch.where(won[0], 0, grad), *reversed(grads))
+
+
+def larger(a: Tensor, b: Tensor) -> Tensor:
+    """a where a > b, else b; NaN only if b is (torch.where would be slower by far)."""
+    return torch.maximum(a.nan_to_num(-math.inf, math.inf, -math.inf), b)
+
+
 def eltwise_max(bottoms: Sequence[Tensor]) -> Tensor:
-    """The largest; of two equal firsts the gradient goes to the second, later only to a larger."""
-    first, second, *others = bottoms
-    y = torch.where(first > second, first, second)
-    for x in others:
-        y = torch.where(x > y, x, y)
-    return y
+    """The largest; see MaximumFunction."""
+    result: Tensor = MaximumFunction.apply(*bottoms)
+    return result
 
 
 @caffe_layer("Eltwise", bottoms=(2, None), tops=1, exactness=bitwise(), gradient=bitwise())

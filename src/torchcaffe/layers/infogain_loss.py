@@ -36,18 +36,21 @@ class InfogainFunction(torch.autograd.Function):
         place = (*x.shape[:axis], *x.shape[axis + 1 :])
         index, counts = class_labels(label.reshape(place), x.shape[axis], ignore)
         rows = h.reshape(x.shape[axis], -1)[index].movedim(-1, axis)
-        counts = counts.unsqueeze(axis)
-        ctx.axis, ctx.divisor = axis, loss_divisor(mode, counts, x.shape[:axis].numel())
+        batch = x.shape[:axis].numel()
+        ctx.axis, ctx.divisor = axis, loss_divisor(mode, counts, index.numel(), batch)
         ctx.save_for_backward(prob, rows, counts)
         terms = rows * prob.clamp(min=1e-20).log()
-        return torch.where(counts, terms, 0).sum().neg() / ctx.divisor, prob
+        if counts is not None:
+            terms = torch.where(counts.unsqueeze(axis), terms, 0)
+        return terms.sum() / -ctx.divisor, prob
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """(p_l * sum(H[label]) - H[label, l]) * grad / divisor, 0 where ignored; nothing for p."""
         prob, rows, counts = ctx.saved_tensors
-        slope = prob * rows.sum(ctx.axis, keepdim=True) - rows
-        slope = torch.where(counts, slope, 0) * (grad / ctx.divisor)
+        slope = (prob * rows.sum(ctx.axis, keepdim=True) - rows) * (grad / ctx.divisor)
+        if counts is not None:
+            slope = slope.masked_fill_(~counts.unsqueeze(ctx.axis), 0)
         return slope, None, None, None, None, None
 
 

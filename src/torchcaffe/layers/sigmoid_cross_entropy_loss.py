@@ -21,22 +21,25 @@ class SigmoidLossFunction(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, target: Tensor, ignore: int | None, mode: str) -> Tensor:
         """sum(log(1 + exp(-|x|)) - x * (t - [x >= 0])) / divisor."""
         target = target.reshape(x.shape)
-        counts = torch.ones_like(x, dtype=torch.bool)
-        if ignore is not None:
-            counts = target.long() != ignore
-        ctx.divisor = loss_divisor(mode, counts, x.shape[0])
+        counts = None if ignore is None else target.long() != ignore
+        ctx.divisor = loss_divisor(mode, counts, x.numel(), x.shape[0])
         ctx.save_for_backward(x, target, counts)
         positive = (x >= 0).to(x.dtype)
-        terms = torch.log(1 + torch.exp(x - 2 * x * positive)) - x * (target - positive)
-        loss: Tensor = torch.where(counts, terms, 0).sum() / ctx.divisor
+        terms = torch.addcmul(x, x, positive, value=-2).exp_().add_(1).log_()
+        terms = terms.sub_((target - positive).mul_(x))
+        if counts is not None:
+            terms = torch.where(counts, terms, 0)
+        loss: Tensor = terms.sum() / ctx.divisor
         return loss
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         """(sigmoid(x) - t) * grad / divisor, 0 where the target is ignored."""
         x, target, counts = ctx.saved_tensors
-        slope = logistic(x) - target
-        return torch.where(counts, slope, 0) * (grad / ctx.divisor), None, None, None
+        slope = logistic(x).sub_(target).mul_(grad / ctx.divisor)
+        if counts is not None:
+            slope = slope.masked_fill_(~counts, 0)
+        return slope, None, None, None
 
 
 def sigmoid_loss(

@@ -32,18 +32,24 @@ class SoftmaxLossFunction(torch.autograd.Function):
         place = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
         index, counts = class_labels(label.reshape(place), x.shape[axis], ignore)
         batch = x.shape[:axis].numel()
-        ctx.axis, ctx.divisor = axis, loss_divisor(mode, counts, batch)
-        ctx.save_for_backward(prob, index, counts)
-        picked = prob.gather(axis, index).clamp(min=2.0**-126).log()
-        return torch.where(counts, picked, 0).sum().neg() / ctx.divisor, prob
+        ctx.axis = axis
+        ctx.divisor = loss_divisor(mode, counts, index.numel(), batch)
+        picked = prob.gather(axis, index)
+        ctx.save_for_backward(prob, index, counts, picked)
+        terms = picked.clamp(min=2.0**-126).log()
+        if counts is not None:
+            terms = torch.where(counts, terms, 0)
+        return terms.sum() / -ctx.divisor, prob
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         """(p - 1 at the label) * grad / divisor, 0 where ignored; nothing of the gradient of p."""
-        prob, index, counts = ctx.saved_tensors
-        minus_one = prob.new_full((), -1).expand(index.shape)
-        slope = prob.scatter_add(ctx.axis, index, minus_one)
-        return torch.where(counts, slope, 0) * (grad / ctx.divisor), None, None, None, None
+        prob, index, counts, picked = ctx.saved_tensors
+        scale = grad / ctx.divisor
+        slope = (prob * scale).scatter_(ctx.axis, index, (picked - 1) * scale)
+        if counts is not None:
+            slope = slope.masked_fill_(~counts, 0)
+        return slope, None, None, None, None
 
 
 def softmax_loss(
