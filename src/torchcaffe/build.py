@@ -9,6 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 import torch
@@ -55,6 +56,8 @@ class Step:
     needs: Needs = field(default_factory=lambda: Needs(False, [], []))
     overwritten: bool = False
     """Whether its backward pass reads a top that a later layer has changed in place."""
+    also_changes: list[str] = field(default_factory=list)
+    """Blobs that lie in the memory that it changes in place."""
 
     @property
     def name(self) -> str:
@@ -97,6 +100,7 @@ def build_steps(
         own_phase = layer.phase if layer.has("phase") else phase
         steps.append(_build_step(layer, own_phase, shapes, available, allow_python))
     _mark_overwritten(steps)
+    _mark_changes(steps)
     edges = [_edge(step) for step in steps]
     for step, needs in zip(steps, backward_needs(edges, force_backward), strict=True):
         step.needs = needs
@@ -120,6 +124,20 @@ def _mark_overwritten(steps: Sequence[Step]) -> None:
             # Behind a ReLU these keep the sign, and pass no gradient where they do not.
             harmless = step.kind.name == "ReLU" and other.kind.name in ("ReLU", "Dropout")
             step.overwritten |= in_place and not harmless
+
+
+def _mark_changes(steps: Sequence[Step]) -> None:
+    """Find the blobs that a layer in place changes beside its own."""
+    memory: dict[str, set[str]] = {}
+    for step in steps:
+        for name, shape in zip(step.tops, step.top_shapes, strict=True):
+            if name in step.bottoms:
+                step.also_changes = sorted(memory[name] - {name})
+                continue
+            memory[name] = {name}
+            if step.kind.shares_data and prod(shape) == prod(step.bottom_shapes[0]):
+                memory[name] = memory[step.bottoms[0]]
+                memory[name].add(name)
 
 
 def _quoted(names: Sequence[str]) -> str:

@@ -219,6 +219,12 @@ class CaffeNet(nn.Module):
             if module is not None and step.plan.blobs
         }
 
+    def owner(self, layer: str, index: int) -> tuple[str, int]:
+        """The layer and index of the blob that a (perhaps shared) parameter blob is."""
+        step = next(step for step in self.steps if step.name == layer and step.plan.blobs)
+        owner, owner_index = self._owned.get(step.specs[index].name, (step, index))
+        return owner.name, owner_index
+
     def _step_modules(self) -> list[nn.Module | None]:
         return [self._modules[key] if key is not None else None for key in self.keys]
 
@@ -356,6 +362,10 @@ class CaffeNet(nn.Module):
             tops = tuple(without_gradient(top) for top in tops)
         if step.needs.cut or not step.kind.differentiable:
             tops = tuple(top.detach() for top in tops)
+        for name in step.also_changes:
+            old = run.blobs[name]
+            # The new numbers, with the gradient that goes to the old ones.
+            run.blobs[name] = tops[0].detach().view(old.shape) + (old - old.detach())
         for name, top, weight in zip(step.tops, tops, step.loss_weights, strict=True):
             if name not in step.bottoms:
                 run.first[name] = top

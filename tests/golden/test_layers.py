@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from golden_cases import golden_root
 
 import torchcaffe
-from assertions import assert_parity, gradients, to_numpy
+from assertions import assert_parity, to_numpy
+from golden_cases import golden_root
 from torchcaffe.layers._exactness import bitwise
 from torchcaffe.net import CaffeNet, Run
 from torchcaffe.parity.classes import declared_classes
+from torchcaffe.parity.gradients import gradients
 from torchcaffe.parity.probe import sensitivities
 
 FOLDER = golden_root() / "layers"

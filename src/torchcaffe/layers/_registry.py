@@ -145,6 +145,7 @@ class LayerType:
     since: str
     more_params: tuple[str, ...]
     reads_top: bool
+    shares_data: bool
 
     @property
     def params(self) -> tuple[str, ...]:
@@ -183,6 +184,7 @@ def caffe_layer(
     since: str = "0.1",
     params: tuple[str, ...] = (),
     reads_top: bool = False,
+    shares_data: bool = False,
 ) -> Callable[[Callable[[Setup], Plan]], Callable[[Setup], Plan]]:
     """Register a plan function as the Caffe layer type ``name``.
 
@@ -210,6 +212,9 @@ def caffe_layer(
     reads_top
         Caffe's backward pass reads the layer's top where it lies (and in place, so its bottom), so
         that a later layer which works in place on it changes this layer's gradient as well.
+    shares_data
+        a top with as many elements as the bottom is the bottom's memory, so that a later layer
+        which works in place on one changes the other.
     """
 
     def register(plan: Callable[[Setup], Plan]) -> Callable[[Setup], Plan]:
@@ -233,6 +238,7 @@ def caffe_layer(
             since=since,
             more_params=params,
             reads_top=reads_top,
+            shares_data=shares_data,
         )
         return plan
 

@@ -5,7 +5,9 @@ from torchcaffe.layers._exactness import bitwise
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer, shape_text
 
 
-@caffe_layer("Concat", bottoms=(1, None), tops=1, exactness=bitwise(), gradient=bitwise())
+@caffe_layer(
+    "Concat", bottoms=(1, None), tops=1, exactness=bitwise(), gradient=bitwise(), shares_data=True
+)
 def concat(layer: Setup) -> Plan:
     """y = the bottoms one after the other along ``axis``.
 

@@ -8,7 +8,13 @@ from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
 @caffe_layer(
-    "Flatten", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="refused"
+    "Flatten",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="refused",
+    shares_data=True,
 )
 def flatten(layer: Setup) -> Plan:
     """y = x with the axes from ``axis`` to ``end_axis`` merged into one.

@@ -21,7 +21,13 @@ def reshape_axes(x: Tensor, dims: Sequence[int], axis: int = 0, num_axes: int = 
 
 
 @caffe_layer(
-    "Reshape", bottoms=1, tops=1, exactness=bitwise(), gradient=bitwise(), in_place="refused"
+    "Reshape",
+    bottoms=1,
+    tops=1,
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="refused",
+    shares_data=True,
 )
 def reshape_layer(layer: Setup) -> Plan:
     """y = x under another shape: ``shape`` replaces num_axes axes from ``axis`` on.

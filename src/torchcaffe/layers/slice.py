@@ -18,7 +18,9 @@ def slice_at(x: Tensor, points: Sequence[int], axis: int) -> tuple[Tensor, ...]:
     return torch.tensor_split(x, tuple(points), dim=axis)
 
 
-@caffe_layer("Slice", bottoms=1, tops=(1, None), exactness=bitwise(), gradient=bitwise())
+@caffe_layer(
+    "Slice", bottoms=1, tops=(1, None), exactness=bitwise(), gradient=bitwise(), shares_data=True
+)
 def slice_layer(layer: Setup) -> Plan:
     """y_i = x[..., p_i : p_i+1, ...] along ``axis``, cut at each slice_point p or into equal parts.
 

@@ -34,7 +34,13 @@ def split(x: Tensor, copies: int) -> tuple[Tensor, ...]:
 
 
 @caffe_layer(
-    "Split", bottoms=1, tops=(1, None), exactness=bitwise(), gradient=bitwise(), in_place="refused"
+    "Split",
+    bottoms=1,
+    tops=(1, None),
+    exactness=bitwise(),
+    gradient=bitwise(),
+    in_place="refused",
+    shares_data=True,
 )
 def split_layer(layer: Setup) -> Plan:
     """y_i = x; dx = ((dy_0 + dy_1) + dy_2) + ...
