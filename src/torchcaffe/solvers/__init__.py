@@ -1,0 +1,1 @@
+"""Training as Caffe trains: update rules, learning rates, the loop, snapshots."""
