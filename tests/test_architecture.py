@@ -23,6 +23,8 @@ ORDER = [
     ("net",),
     ("weights", "parity", "codegen", "inspection", "images"),
     ("load", "convert"),
+    ("solvers",),
+    ("optim",),
     ("cli",),
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
