@@ -12,7 +12,8 @@ from torch import Tensor, nn
 import torchcaffe
 from torchcaffe import proto
 from torchcaffe.cli import main
-from torchcaffe.errors import InputError, LayerError, ParseError, UnknownLayerError
+from torchcaffe.convert import convert, load_folder
+from torchcaffe.errors import ConversionError, InputError, LayerError, ParseError, UnknownLayerError
 from torchcaffe.inspection import inspect
 from torchcaffe.layers._registry import layer_types
 from torchcaffe.net import CaffeNet
@@ -271,6 +272,46 @@ def test_the_command_line_allows_python(
         main(["inspect", str(path), "--allow-python"])
         sys.exit(0)
     assert "Python" in capsys.readouterr().out
+
+
+# Converted
+
+
+def test_a_converted_folder_imports_the_file(tmp_path: Path, example: CaffeNet) -> None:
+    convert(example, tmp_path / "head")
+    source = (tmp_path / "head" / "model.py").read_text()
+    assert "from my_layers import Normalize, Permute\n" in source and "torchcaffe" not in source
+    readme = (tmp_path / "head" / "README.md").read_text()
+    assert "It also imports `my_layers` (Normalize), which must be on Python's path.\n" in readme
+    x = torch.rand(1, 8, 5, 5)
+    assert torch.equal(load_folder(tmp_path / "head")(x), example(x)["loc_flat"])
+
+
+@pytest.mark.parametrize(("layer", "more"), [("Shift", ", and torchcaffe"), ("Doubled", "")])
+def test_a_converted_folder_runs_python_layers(layer: str, more: str, tmp_path: Path) -> None:
+    net = net_of(
+        'type: "Python" top: "y" '
+        f'python_param {{ module: "layers.python_examples" layer: "{layer}" }}',
+        "dim: 2 dim: 3 dim: 1",
+        allow_python=True,
+    )
+    convert(net, tmp_path / "own")
+    readme = (tmp_path / "own" / "README.md").read_text()
+    assert f"`layers.python_examples` (Python), which must be on Python's path{more}" in readme
+    x = torch.rand(2, 3, 1)
+    assert torch.equal(load_folder(tmp_path / "own")(x), net(x)["y"])
+
+
+def test_a_class_of_the_running_script_cannot_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Undocumented, "__module__", "__main__")
+    monkeypatch.setattr(sys.modules["__main__"], "Undocumented", Undocumented, raising=False)
+    register_layer("Undocumented")(Undocumented)
+    net = net_of('type: "Undocumented" top: "y"')
+    assert torch.equal(net(torch.ones(2, 3))["y"], torch.ones(2, 3))
+    with pytest.raises(ConversionError, match=r"stands in the script that runs now \(__main__\)"):
+        convert(net, tmp_path / "own")
 
 
 # What a registration does

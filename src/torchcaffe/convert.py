@@ -268,8 +268,10 @@ def _index_inputs(net: CaffeNet) -> set[str]:
 
 def _outputs(net: CaffeNet, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The outputs; the net's statistics and streams stay as they are."""
-    if net.phase == "TRAIN":
+    carrying = any(hasattr(module, "reset_state") for module in net.modules() if module is not net)
+    if net.phase == "TRAIN" or carrying:
         net = copy.deepcopy(net)
+        net.reset_state()
     drawing: list[Any] = [m for m in net.modules() if hasattr(m, "stream") and m is not net]
     streams = [module.stream for module in drawing]
     try:

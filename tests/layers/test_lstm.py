@@ -1,4 +1,5 @@
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ import torch
 
 from contract import Case, LayerContract
 from layers.recurrent import build, passes, shared_cases, shared_refusals
+from torchcaffe.convert import convert
 from torchcaffe.layers.lstm import LSTM
 from torchcaffe.net import CaffeNet
 from torchcaffe.proto.schema import LayerParameter
@@ -207,3 +209,11 @@ def test_agrees_with_torch_where_gates_and_biases_are_rearranged() -> None:
 def test_counts_multiply_adds() -> None:
     plan = TestLSTM().build(TestLSTM.cases["static"]).steps[-1].plan
     assert plan.multiply_adds == 4 * 3 * 8 * (2 + 2) + 3 * 8 * 5
+
+
+def test_conversion_neither_sees_nor_changes_the_state(tmp_path: Path) -> None:
+    net = build("LSTM")
+    passes(net, [3])
+    twin = copy.deepcopy(net)
+    convert(net, tmp_path / "lstm")
+    assert np.array_equal(passes(twin, [3])[0], passes(net, [3])[0])

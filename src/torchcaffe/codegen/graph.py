@@ -179,8 +179,9 @@ def _flattened(call: Call) -> tuple[Call | None, Call]:
 
 
 def _node(step: Step, call: Call, bottoms: tuple[Value, ...], outputs: tuple[Value, ...]) -> Node:
-    with torch.device("meta"):
-        given = [torch.empty(value.shape) for value in bottoms]
+    # A person's own module may need numbers where torch's operators need shapes only.
+    with torch.device("meta" if step.plan.module is None else "cpu"), torch.no_grad():
+        given = [torch.zeros(value.shape) for value in bottoms]
         result: Any = call.build(given)
         if isinstance(result, nn.Module):
             result = result.train(step.phase == "TRAIN")(*given)

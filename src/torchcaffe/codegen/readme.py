@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from torchcaffe.codegen.module import Printed
 from torchcaffe.codegen.names import safe_text
+from torchcaffe.layers._call import Call
 from torchcaffe.layers._registry import Shape
+from torchcaffe.layers.python import PythonLayer
 from torchcaffe.net import CaffeNet
 
 _TEXT = """\
 # {title}
 
 {subject} as PyTorch source, converted from Caffe by torchcaffe. It needs torch and safetensors.
-
+{own}
 - `model.py`: the network, class `{title}`
 - `model.safetensors`: its {count:,} parameters and statistics
 
@@ -60,6 +62,7 @@ def readme(net: CaffeNet, printed: Printed) -> str:
     text = _TEXT.format(
         title=printed.class_name,
         subject=safe_text(net.name) if net.name else "A network",
+        own="".join(_own_modules(net)),
         count=sum(tensor.numel() for tensor in printed.state.tensors.values()),
         example=example(net, printed),
         inputs=_table("Input", ((arg, net.inputs[name]) for name, arg in printed.inputs.items())),
@@ -70,6 +73,22 @@ def readme(net: CaffeNet, printed: Printed) -> str:
     if any(len(shape) == 4 and shape[1] == 3 for shape in net.inputs.values()):
         text += _IMAGES
     return text + "".join(_transforms(net)) + _PHASE[net.phase] + _loss(net, printed)
+
+
+def _own_modules(net: CaffeNet) -> Iterable[str]:
+    """The modules of a person's own that model.py imports."""
+    found: dict[str, str] = {}
+    for step in net.steps:
+        if step.plan.module is not None and isinstance(step.plan.call, Call):
+            module = step.plan.call.target.rpartition(".")[0]
+            if step.kind.name == "Python":
+                module = step.param.python_param.module
+            found.setdefault(module, step.kind.name)
+    if found:
+        listed = ", ".join(f"`{module}` ({kind})" for module, kind in found.items())
+        yield f"It also imports {listed}, which must be on Python's path"
+        python = any(isinstance(module, PythonLayer) for module in net.modules())
+        yield ", and torchcaffe, which runs Python layers.\n" if python else ".\n"
 
 
 def example(net: CaffeNet, printed: Printed) -> str:

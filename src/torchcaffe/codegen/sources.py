@@ -17,6 +17,8 @@ from typing import Any
 from torchcaffe.errors import ConversionError
 
 LAYERS = "torchcaffe.layers."
+PYTHON_LAYER = "torchcaffe.layers.python.PythonLayer"
+"""The one class that is imported: what it runs is a person's own file, which is imported too."""
 
 
 class Sources:
@@ -40,7 +42,7 @@ class Sources:
 
     def name(self, target: str) -> str:
         """How the object at a dotted path is written, with whatever that needs noted down."""
-        if target.startswith(LAYERS):
+        if target.startswith(LAYERS) and target != PYTHON_LAYER:
             module, _, name = target.rpartition(".")
             self.copy(sys.modules.get(module) or __import__(module, fromlist=[name]), name)
             return name
@@ -56,6 +58,11 @@ class Sources:
         if path.partition(".")[0] in ("torch", "math"):
             self.imports.add(path.partition(".")[0])
             return target
+        if path == "__main__":
+            raise ConversionError(
+                f"the class {name} stands in the script that runs now (__main__), where the "
+                f"printed module cannot import it from; put it into a file of its own"
+            )
         self._claim(name, target)
         self.member(path, name)
         return name

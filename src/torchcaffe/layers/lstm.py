@@ -121,13 +121,10 @@ def lstm(layer: Setup) -> Plan:
     if size.static:
         blobs.append(Blob("W_xc_static", filler(p, "weight_filler")))
     blobs.append(Blob("W_hc", filler(p, "weight_filler")))
-    call = Call(
-        "torchcaffe.layers.lstm.LSTM",
-        size.features,
-        p.num_output,
-        static=size.static,
-        expose_hidden=p.expose_hidden,
-    )
+    options = {"static": size.static} if size.static else {}
+    if p.expose_hidden:
+        options["expose_hidden"] = True
+    call = Call("torchcaffe.layers.lstm.LSTM", size.features, p.num_output, **options)
     terms = size.steps * (size.features + p.num_output) + size.static
     order = (*range(len(blobs) - 1), *[len(blobs) - 1] * size.steps)
     return Plan(

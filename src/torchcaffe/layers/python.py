@@ -290,6 +290,8 @@ def python(layer: Setup) -> Plan:
     if issubclass(kind, nn.Module):
         return _module_plan(layer, kind)
     names = zip(layer.param.bottom, layer.param.top, strict=False)
+    in_place = tuple(index for index, (bottom, top) in enumerate(names) if bottom == top)
+    options: dict[str, Any] = {"in_place": in_place} if in_place else {}
     call = Call(
         "torchcaffe.layers.python.PythonLayer",
         p.module,
@@ -299,7 +301,7 @@ def python(layer: Setup) -> Plan:
         tops=layer.tops,
         name=layer.name,
         phase=layer.phase,
-        in_place=tuple(index for index, (bottom, top) in enumerate(names) if bottom == top),
+        **options,
     )
     module = call.build()
     for name, blob in zip(layer.param.top, module.top, strict=True):

@@ -94,13 +94,10 @@ def rnn(layer: Setup) -> Plan:
         blobs.append(Blob("W_xh_static", weight))
     first = len(blobs)
     blobs += [Blob("W_hh", weight), Blob("W_ho", weight), Blob("b_o", bias)]
-    call = Call(
-        "torchcaffe.layers.rnn.RNN",
-        size.features,
-        p.num_output,
-        static=size.static,
-        expose_hidden=p.expose_hidden,
-    )
+    options = {"static": size.static} if size.static else {}
+    if p.expose_hidden:
+        options["expose_hidden"] = True
+    call = Call("torchcaffe.layers.rnn.RNN", size.features, p.num_output, **options)
     terms = size.steps * (size.features + 2 * p.num_output) + size.static
     order = (*range(first), *[first, first + 1, first + 2] * size.steps)
     return Plan(
