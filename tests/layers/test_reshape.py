@@ -28,6 +28,7 @@ class TestReshape(LayerContract):
         "from-the-end": Case(body(2, -1, more="axis: -2"), SMALL),
         "copy-behind": Case(body(0, 0, -1, more="axis: 1"), [(2, 3, 4, 5)]),
         "copy-beyond-the-replaced": Case(body(3, 0, -1, more="axis: 0 num_axes: 1"), [(6, 2, 2)]),
+        "nothing-to-infer": Case(body(0, 0, 0, -1), SMALL),
         "no-axes": Case(body(), [(1, 1)]),
         "nothing-removed": Case(body(more="axis: 1 num_axes: 1"), [(2, 1, 3)]),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -49,6 +51,18 @@ def normalization(layer: Setup, default: str = "VALID") -> tuple[int | None, str
     else:
         mode = default
     return ignore, "FULL" if mode == "VALID" and ignore is None else mode
+
+
+def loss_options(axis: int | None, ignore: int | None, mode: str, usual: str) -> dict[str, Any]:
+    """The arguments of a loss function that differ from its own defaults."""
+    options: dict[str, Any] = {}
+    if axis not in (None, 1):
+        options["axis"] = axis
+    if ignore is not None:
+        options["ignore"] = ignore
+    if mode != usual:
+        options["mode"] = mode
+    return options
 
 
 def check_batch(layer: Setup) -> None:

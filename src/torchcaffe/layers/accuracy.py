@@ -56,7 +56,11 @@ def accuracy_layer(layer: Setup) -> Plan:
     layer.require(
         p.top_k <= classes, f"top_k {p.top_k} is more than the {classes} classes of axis {axis}"
     )
-    ignore = p.ignore_label if p.has("ignore_label") else None
-    call = Call("torchcaffe.layers.accuracy.accuracy", Bottom(0), Bottom(1), axis, p.top_k, ignore)
+    options: dict[str, int] = {} if axis == 1 else {"axis": axis}
+    if p.top_k != 1:
+        options["top_k"] = p.top_k
+    if p.has("ignore_label"):
+        options["ignore"] = p.ignore_label
+    call = Call("torchcaffe.layers.accuracy.accuracy", Bottom(0), Bottom(1), **options)
     shapes = ((), (classes,))[: layer.tops]
     return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0), tops=shapes)

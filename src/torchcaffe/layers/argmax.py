@@ -51,8 +51,10 @@ def argmax(layer: Setup) -> Plan:
     layer.require(p.top_k <= size, f"top_k {p.top_k} is more than the {size} numbers that {what}")
     if not p.has("axis"):
         rest = (1,) * (len(shape) - 3)
-        call = Call("torchcaffe.layers.argmax.arg_max_items", Bottom(0), p.top_k, p.out_max_val)
+        options = {} if p.top_k == 1 else {"top_k": p.top_k}
+        options |= {"values": True} if p.out_max_val else {}
+        call = Call("torchcaffe.layers.argmax.arg_max_items", Bottom(0), **options)
         return Plan(call, tops=((shape[0], 2 if p.out_max_val else 1, p.top_k, *rest),))
-    call = Call("torchcaffe.layers.argmax.arg_max", Bottom(0), axis, p.top_k)
+    call = Call("torchcaffe.layers.argmax.arg_max", Bottom(0), axis, top_k=p.top_k)
     top = (*shape[:axis], p.top_k, *shape[axis + 1 :])
     return Plan(Call("operator.getitem", call, int(p.out_max_val)), tops=(top,))

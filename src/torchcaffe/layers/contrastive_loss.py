@@ -90,7 +90,7 @@ def contrastive_loss_layer(layer: Setup) -> Plan:
     p = layer.param.contrastive_loss_param
     path = "torchcaffe.layers.contrastive_loss.contrastive_loss"
     options = {"legacy": True} if p.legacy_version else {}
-    call = Call(path, Bottom(0), Bottom(1), Bottom(2), p.margin, **options)
+    call = Call(path, Bottom(0), Bottom(1), Bottom(2), margin=p.margin, **options)
     return Plan(call, tops=((),))
 
 

@@ -115,7 +115,8 @@ def eltwise(layer: Setup) -> Plan:
     layer.require(not coefficients, "operation PROD takes no coeff; only SUM has coefficients")
     if p.stable_prod_grad and len(layer.bottoms) == 2:
         return Plan(Call("operator.mul", Bottom(0), Bottom(1)), tops=layer.bottoms[:1])
-    call = Call("torchcaffe.layers.eltwise.eltwise_product", BOTTOMS, stable=p.stable_prod_grad)
+    options = {} if p.stable_prod_grad else {"stable": False}
+    call = Call("torchcaffe.layers.eltwise.eltwise_product", BOTTOMS, **options)
     return Plan(call, tops=layer.bottoms[:1])
 
 

@@ -29,4 +29,5 @@ def flatten(layer: Setup) -> Plan:
     layer.require(start <= end, f"end_axis {p.end_axis} comes before axis {p.axis}")
     shape = layer.bottoms[0]
     top = (*shape[:start], prod(shape[start : end + 1]), *shape[end + 1 :])
-    return Plan(Call("torch.flatten", Bottom(0), start, end), tops=(top,))
+    ends = () if end == len(shape) - 1 else (end,)
+    return Plan(Call("torch.flatten", Bottom(0), start, *ends), tops=(top,))

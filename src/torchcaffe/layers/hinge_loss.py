@@ -41,5 +41,6 @@ def hinge_loss_layer(layer: Setup) -> Plan:
     """
     check_batch(layer)
     norm = layer.param.hinge_loss_param.norm
-    call = Call("torchcaffe.layers.hinge_loss.hinge_loss", Bottom(0), Bottom(1), norm)
+    options = {} if norm == "L1" else {"norm": norm}
+    call = Call("torchcaffe.layers.hinge_loss.hinge_loss", Bottom(0), Bottom(1), **options)
     return Plan(call, tops=((),))

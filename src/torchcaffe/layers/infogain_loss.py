@@ -18,6 +18,7 @@ from torchcaffe.layers._loss import (
     check_labels,
     class_labels,
     loss_divisor,
+    loss_options,
     normalization,
 )
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer, shape_text
@@ -107,7 +108,8 @@ def infogain_loss_layer(layer: Setup) -> Plan:
     if len(layer.bottoms) == 3:
         _check_matrix(layer, layer.bottoms[2], classes)
     path = "torchcaffe.layers.infogain_loss.infogain_loss"
-    call = Call(path, Bottom(0), Bottom(1), matrix, axis, ignore, mode)
+    options = loss_options(axis, ignore, mode, "FULL")
+    call = Call(path, Bottom(0), Bottom(1), matrix, **options)
     shapes = ((), layer.bottoms[0])[: layer.tops]
     return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0), tops=shapes)
 

@@ -32,6 +32,7 @@ def reduction(layer: Setup) -> Plan:
     terms: Call | Bottom = Bottom(0)
     if p.operation != "SUM":
         terms = Call("torch.abs" if p.operation == "ASUM" else "torch.square", Bottom(0))
-    total = Call("torch.sum", terms, dim=tuple(range(axis, len(layer.bottoms[0]))))
+    dims = tuple(range(axis, len(layer.bottoms[0])))
+    total = Call("torch.sum", terms, dim=dims) if axis else Call("torch.sum", terms)
     call = total if p.coeff == 1 else Call("operator.mul", total, p.coeff)
     return Plan(call, tops=(top,))

@@ -52,14 +52,17 @@ def reshape_layer(layer: Setup) -> Plan:
         f"{shape_text(shape)}",
     )
     top = _top(layer, dims, axis, end)
-    if dims and dims == [0] * (len(dims) - 1) + [-1] and (axis, end) == (0, len(shape)):
-        call = Call("torch.flatten", Bottom(0), len(dims) - 1)
-    elif all(dims) and (axis, end) == (0, len(shape)):
+    whole = (axis, end) == (0, len(shape))
+    kept = len(dims) - 1
+    if whole and 0 <= kept < len(shape) and dims == [0] * kept + [-1]:
+        call = Call("torch.flatten", Bottom(0), kept)
+    elif whole and all(dims):
         call = Call("torch.reshape", Bottom(0), tuple(dims))
     else:
-        options = {} if p.num_axes == -1 else {"num_axes": p.num_axes}
+        options = {"axis": axis} if axis else {}
+        options |= {"num_axes": p.num_axes} if p.num_axes != -1 else {}
         path = "torchcaffe.layers.reshape.reshape_axes"
-        call = Call(path, Bottom(0), tuple(dims), axis=axis, **options)
+        call = Call(path, Bottom(0), tuple(dims), **options)
     return Plan(call, tops=(top,))
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import accumulated, bitwise
-from torchcaffe.layers._loss import check_batch, loss_divisor, normalization
+from torchcaffe.layers._loss import check_batch, loss_divisor, loss_options, normalization
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer, shape_text
 from torchcaffe.layers.sigmoid import logistic
 
@@ -78,5 +78,6 @@ def sigmoid_cross_entropy_loss(layer: Setup) -> Plan:
         f"wants one target for each number, got {shape_text(x)} and {shape_text(target)}",
     )
     ignore, mode = normalization(layer, "BATCH_SIZE")
-    target_path = "torchcaffe.layers.sigmoid_cross_entropy_loss.sigmoid_loss"
-    return Plan(Call(target_path, Bottom(0), Bottom(1), ignore, mode), tops=((),))
+    path = "torchcaffe.layers.sigmoid_cross_entropy_loss.sigmoid_loss"
+    options = loss_options(None, ignore, mode, "BATCH_SIZE")
+    return Plan(Call(path, Bottom(0), Bottom(1), **options), tops=((),))

@@ -15,6 +15,7 @@ from torchcaffe.layers._loss import (
     check_labels,
     class_labels,
     loss_divisor,
+    loss_options,
     normalization,
 )
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
@@ -88,8 +89,7 @@ def softmax_with_loss(layer: Setup) -> Plan:
     check_batch(layer)
     check_labels(layer, axis)
     ignore, mode = normalization(layer)
-    call = Call(
-        "torchcaffe.layers.softmax_loss.softmax_loss", Bottom(0), Bottom(1), axis, ignore, mode
-    )
+    options = loss_options(axis, ignore, mode, "FULL")
+    call = Call("torchcaffe.layers.softmax_loss.softmax_loss", Bottom(0), Bottom(1), **options)
     shapes = ((), layer.bottoms[0])[: layer.tops]
     return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0), tops=shapes)
