@@ -69,6 +69,15 @@ class Layer:
         )
 
 
+def leave_uncompiled(kind: type[nn.Module]) -> None:
+    """Keep torch.compile out of the forward pass of ``kind``.
+
+    As a decorator, torch.compiler.disable would load the whole compiler with this file.
+    """
+    if not hasattr(kind.forward, "_torchdynamo_disable"):
+        kind.forward = torch.compiler.disable(kind.forward)
+
+
 class PythonLayer(nn.Module):
     """Runs a ``Layer`` of a person's own: tensors become blobs, and its backward the gradient.
 
@@ -89,6 +98,7 @@ class PythonLayer(nn.Module):
         in_place: Sequence[int] = (),
     ) -> None:
         super().__init__()
+        leave_uncompiled(PythonLayer)
         self.where = f'layer "{name}" (Python), {module}.{layer}'
         param = PythonParameter(module=module, layer=layer, param_str=param_str)
         message = LayerParameter(name=name, type="Python", python_param=param)
@@ -113,7 +123,6 @@ class PythonLayer(nn.Module):
         """The shapes that the last reshape or forward gave the tops."""
         return tuple(blob.shape for blob in self.top)
 
-    @torch.compiler.disable  # type: ignore[misc]
     def forward(self, *bottoms: Tensor) -> tuple[Tensor, ...]:
         """The tops' data, after the class's reshape and forward."""
         params = list(self.parameters())
