@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 
 from torchcaffe.solvers._base import CaffeOptimizer, Params, Tensors
+from torchcaffe.solvers._roots import roots
 from torchcaffe.solvers._single import single
 
 
@@ -47,11 +48,11 @@ class AdaDelta(CaffeOptimizer):
         decay, rest = group["momentum"], single(1 - group["momentum"])
         torch._foreach_mul_(gradients, decay)
         torch._foreach_add_(gradients, torch._foreach_mul(grads, grads), alpha=rest)
-        value = torch._foreach_add(updates, group["delta"])
+        value = list(torch._foreach_add(updates, group["delta"]))
         torch._foreach_div_(value, torch._foreach_add(gradients, group["delta"]))
-        torch._foreach_sqrt_(value)
+        value = roots(value)
         torch._foreach_mul_(value, grads)
         torch._foreach_mul_(updates, decay)
         torch._foreach_add_(updates, torch._foreach_mul(value, value), alpha=rest)
         torch._foreach_mul_(value, rate)
-        return list(value)
+        return value

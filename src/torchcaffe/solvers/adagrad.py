@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from torchcaffe.solvers._base import CaffeOptimizer, Params, Tensors
+from torchcaffe.solvers._roots import roots
 
 
 class AdaGrad(CaffeOptimizer):
@@ -29,7 +30,7 @@ class AdaGrad(CaffeOptimizer):
         """The gradients, each over the root of its history."""
         (history,) = histories
         torch._foreach_add_(history, torch._foreach_mul(grads, grads))
-        root = torch._foreach_sqrt(history)
+        root = roots(history)
         torch._foreach_add_(root, group["delta"])
         value = torch._foreach_div(grads, root)
         torch._foreach_mul_(value, rate)

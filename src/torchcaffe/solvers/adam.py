@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from torchcaffe.solvers._base import CaffeOptimizer, Params, Tensors
+from torchcaffe.solvers._roots import roots
 from torchcaffe.solvers._single import single
 
 
@@ -21,7 +22,8 @@ class Adam(CaffeOptimizer):
         c = sqrt(1 - momentum2**t) / (1 - momentum**t)
         w = w - (rate * c) * (m / (sqrt(v) + delta))
 
-    c is computed in double; c and rate * c are then rounded to float32. t counts the solver's steps, not the parameter's.
+    c is computed in double; c and rate * c are then rounded to float32. t counts the solver's
+    steps, not the parameter's.
 
     Caffe  src/caffe/solvers/adam_solver.cpp; g, rate and the settings are CaffeOptimizer's.
     torch  ``torch.optim.Adam`` corrects v before it adds eps, so that delta = eps * sqrt(1 -
@@ -56,7 +58,7 @@ class Adam(CaffeOptimizer):
         torch._foreach_add_(first, grads, alpha=single(1 - beta1))
         torch._foreach_mul_(second, beta2)
         torch._foreach_add_(second, torch._foreach_mul(grads, grads), alpha=single(1 - beta2))
-        root = torch._foreach_sqrt(second)
+        root = roots(second)
         torch._foreach_add_(root, group["delta"])
         value = torch._foreach_div(first, root)
         torch._foreach_mul_(value, single(rate * correction(beta1, beta2, group["iter"] + 1)))

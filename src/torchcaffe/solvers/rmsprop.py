@@ -8,6 +8,7 @@ import torch
 
 from torchcaffe.errors import SolverError
 from torchcaffe.solvers._base import CaffeOptimizer, Params, Tensors
+from torchcaffe.solvers._roots import roots
 from torchcaffe.solvers._single import single
 
 
@@ -44,7 +45,7 @@ class RMSProp(CaffeOptimizer):
         decay = group["rms_decay"]
         torch._foreach_mul_(history, decay)
         torch._foreach_add_(history, torch._foreach_mul(grads, grads), alpha=single(1 - decay))
-        root = torch._foreach_sqrt(history)
+        root = roots(history)
         torch._foreach_add_(root, group["delta"])
         value = torch._foreach_div(grads, root)
         torch._foreach_mul_(value, rate)
