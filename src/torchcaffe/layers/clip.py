@@ -18,7 +18,10 @@ class ClipFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, low: float, high: float, in_place: bool) -> Tensor:
         """y as x."""
-        y = torch.fmax(x.clamp(max=high), x.new_full((), low))
+        if low > high:
+            y = torch.full_like(x, low)
+        else:
+            y = torch.nan_to_num(x.clamp(low, high), nan=low, posinf=high, neginf=low)
         ctx.save_for_backward(y if in_place else x)
         ctx.range = low, high
         return y
