@@ -10,6 +10,7 @@ from layers.recurrent import build, passes, shared_cases, shared_refusals
 from torchcaffe.convert import convert
 from torchcaffe.layers.lstm import LSTM
 from torchcaffe.net import CaffeNet
+from torchcaffe.parity.lanes import Question, walk
 from torchcaffe.proto.schema import LayerParameter
 
 
@@ -217,3 +218,16 @@ def test_conversion_neither_sees_nor_changes_the_state(tmp_path: Path) -> None:
     twin = copy.deepcopy(net)
     convert(net, tmp_path / "lstm")
     assert np.array_equal(passes(twin, [3])[0], passes(net, [3])[0])
+
+
+def test_verification_neither_sees_nor_changes_the_state() -> None:
+    net = build("LSTM")
+    passes(net, [3])
+    twin = copy.deepcopy(net)
+    inputs = {"b0": np.ones((4, 3, 2), np.float32), "b1": np.ones((4, 3), np.float32)}
+    bottoms = [torch.from_numpy(value) for value in inputs.values()]
+    (visit,) = walk(net, inputs, 1701, lambda place, step: Question(bottoms, None, probe=True))
+    assert torch.equal(visit.chained.own["top/0"], visit.local.own["top/0"])
+    fresh = build("LSTM")
+    assert torch.equal(visit.local.own["top/0"], fresh(**inputs)["t0"])
+    assert np.array_equal(passes(net, [3])[0], passes(twin, [3])[0])

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -64,8 +64,16 @@ class Lane:
         tops also ``diff/i`` of each bottom and ``pdiff/i`` of each parameter that take one.
         """
         module, draws = self.module, hasattr(self.module, "stream")
-        if module is not None and (draws or next(module.buffers(), None) is not None):
+        reset = hasattr(module, "reset_state")
+        if module is not None and (
+            draws
+            or reset
+            or self.step.plan.module is not None
+            or next(module.buffers(), None) is not None
+        ):
             module = copy.deepcopy(module)
+        if reset:
+            cast(Any, module).reset_state()
         if draws:
             source = Mersenne(0)
             source.state = stream
