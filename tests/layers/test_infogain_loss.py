@@ -47,6 +47,11 @@ class TestInfogainLoss(LayerContract):
         "all-ignored": Case(body("ignore_label: 1"), [SPACE, np.ones((2, 4)), H]),
         "axis": Case("infogain_loss_param { axis: -1 }", [(2, 2, 3), LABELS[0], H.reshape(9)]),
         "source": Case(source("h"), [SPACE, LABELS]),
+        "source-two-tops": Case(
+            f"{source('h')} {body('ignore_label: -1')} loss_weight: 1 loss_weight: 0",
+            [SPACE, SOME],
+            tops=2,
+        ),
         "certain": Case(bottoms=[np.array([[200.0, 0.0, -100.0]]), np.array([0]), H]),
         "two-tops": Case("loss_weight: 1 loss_weight: 0", [SPACE, LABELS, H], tops=2),
     }

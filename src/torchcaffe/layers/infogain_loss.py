@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from torchcaffe import proto
 from torchcaffe.errors import CaffeError
@@ -58,15 +58,27 @@ class InfogainFunction(torch.autograd.Function):
 def infogain_loss(
     x: Tensor,
     label: Tensor,
-    h: Tensor | Sequence[Sequence[float]],
+    h: Tensor,
     axis: int = 1,
     ignore: int | None = None,
     mode: str = "FULL",
 ) -> tuple[Tensor, Tensor]:
     """The loss and the probabilities; see InfogainFunction."""
-    matrix = torch.as_tensor(h, dtype=x.dtype, device=x.device)
-    result: tuple[Tensor, Tensor] = InfogainFunction.apply(x, label, matrix, axis, ignore, mode)
+    result: tuple[Tensor, Tensor] = InfogainFunction.apply(x, label, h, axis, ignore, mode)
     return result
+
+
+class InfogainLoss(nn.Module):
+    """infogain_loss with a matrix that does not change; the first ``tops`` of its results."""
+
+    def __init__(self, h: Sequence[Sequence[float]], tops: int = 1, **options: Any) -> None:
+        super().__init__()
+        self.h, self.tops, self.options = h, tops, options
+
+    def forward(self, x: Tensor, label: Tensor) -> tuple[Tensor, ...]:
+        """The loss, and the probabilities if two tops are wanted."""
+        h = torch.as_tensor(self.h, dtype=x.dtype, device=x.device)
+        return infogain_loss(x, label, h, **self.options)[: self.tops]
 
 
 @caffe_layer(
@@ -104,13 +116,14 @@ def infogain_loss_layer(layer: Setup) -> Plan:
     )
     ignore, mode = normalization(layer)
     classes = layer.bottoms[0][axis]
-    matrix = Bottom(2) if len(layer.bottoms) == 3 else _matrix(layer, classes)
-    if len(layer.bottoms) == 3:
-        _check_matrix(layer, layer.bottoms[2], classes)
-    path = "torchcaffe.layers.infogain_loss.infogain_loss"
     options = loss_options(axis, ignore, mode, "FULL")
-    call = Call(path, Bottom(0), Bottom(1), matrix, **options)
     shapes = ((), layer.bottoms[0])[: layer.tops]
+    path = "torchcaffe.layers.infogain_loss"
+    if len(layer.bottoms) == 2:
+        options |= {"tops": 2} if layer.tops == 2 else {}
+        return Plan(Call(f"{path}.InfogainLoss", _matrix(layer, classes), **options), tops=shapes)
+    _check_matrix(layer, layer.bottoms[2], classes)
+    call = Call(f"{path}.infogain_loss", Bottom(0), Bottom(1), Bottom(2), **options)
     return Plan(call if layer.tops == 2 else Call("operator.getitem", call, 0), tops=shapes)
 
 
