@@ -1,4 +1,4 @@
-"""The net as an ``nn.Module``: inputs, blobs, parameters, sharing, losses, and torch's own tools."""
+"""The net as an ``nn.Module``: inputs, blobs, parameters, sharing, losses, torch's own tools."""
 
 import copy
 import math

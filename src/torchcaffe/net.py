@@ -143,6 +143,7 @@ class CaffeNet(nn.Module):
                     owners[spec.name] = (step, index)
         self._owned = owners
         self._refresh_views()
+        _ = self.learnable  # which refuses sharers that contradict each other
 
     def _share_one(self, step: Step, index: int, owner: Step, owner_index: int) -> None:
         assert step.module is not None and owner.module is not None
