@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torchcaffe.build import Step, apply
 from torchcaffe.net import CaffeNet
 from torchcaffe.parity.compare import Sensitivity
+from torchcaffe.parity.moderate import moderated
 from torchcaffe.parity.nudge import Nudge
 from torchcaffe.random import Mersenne
 
@@ -31,10 +32,7 @@ STEP = 2.0**-12
 it; kinks and jumps that this crosses and a rounding would not are few."""
 
 PROBES = 4
-
-FLOOR = 0.25
-"""A few moved lanes may leave an element almost still by chance. Where a channel has many places,
-none counts as less sensitive than this part of the channel's root mean square."""
+"""How many moved lanes there are."""
 
 
 @dataclass
@@ -183,10 +181,7 @@ def sensitivity(exact: Tensor, moved: Sequence[Tensor]) -> Sensitivity:
         total.addcmul_(gap, gap)
     # Infinity minus infinity moved nothing.
     square = total.mul_(1 / (len(moved) * STEP**2)).nan_to_num_(0, 0, 0)
-    if square.ndim > 2:
-        channel = square.flatten(2).mean(2).reshape(*square.shape[:2], *[1] * (square.ndim - 2))
-        square = square.maximum(channel * FLOOR**2)
-    return Sensitivity(exact.cpu().numpy(), square.sqrt().cpu().numpy())
+    return Sensitivity(exact.cpu().numpy(), moderated(square, len(moved)).sqrt().cpu().numpy())
 
 
 @dataclass
