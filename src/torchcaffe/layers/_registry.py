@@ -287,7 +287,8 @@ def check_arity(layer: Setup, kind: LayerType) -> None:
                 wanted = str(least)
             else:
                 wanted = f"at least {least}" if most is None else f"{least} to {most}"
-            raise layer.refuse(f"takes {wanted} {what}{'' if wanted == '1' else 's'}, got {count}")
+            plural = "" if wanted in ("1", "at least 1") else "s"
+            raise layer.refuse(f"takes {wanted} {what}{plural}, got {count}")
     if kind.equal and len(layer.bottoms) != layer.tops:
         raise layer.refuse(
             f"takes as many tops as bottoms, got {len(layer.bottoms)} bottoms and {layer.tops} tops"
