@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from writer import Writer, image_net
+from nets.writer import Writer, image_net
 
 # Biases learn twice as fast and do not decay: the custom of Caffe's first years.
 CUSTOM = "param { lr_mult: 1 decay_mult: 1 } param { lr_mult: 2 decay_mult: 0 }"

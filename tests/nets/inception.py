@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from writer import Writer, image_net
+from nets.writer import Writer, image_net
 
 MSRA = 'weight_filler { type: "msra" }'
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from classic import googlenet, squeezenet, vgg16
-from inception import inception_v3
-from mobile import densenet121, mobilenet_v1, mobilenet_v2
-from residual import resnet
-from segmentation import fcn8s, hed, unet
+from nets.classic import googlenet, squeezenet, vgg16
+from nets.inception import inception_v3
+from nets.mobile import densenet121, mobilenet_v1, mobilenet_v2
+from nets.residual import resnet
+from nets.segmentation import fcn8s, hed, unet
 
 NETS: dict[str, Callable[[], str]] = {
     "densenet121": densenet121,

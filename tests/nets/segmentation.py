@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from classic import CUSTOM, vgg_stages
-from writer import Writer
+from nets.classic import CUSTOM, vgg_stages
+from nets.writer import Writer
 
 FIXED = "param { lr_mult: 0 }"
 BILINEAR = 'bias_term: false weight_filler { type: "bilinear" }'
