@@ -114,7 +114,9 @@ class _Maker:
 
     def _part(self, index: int, node: Node) -> str:
         """What a node is called inside the block."""
-        if self.labels is not None and index < len(self.labels.parts):
+        if self.labels is None:
+            return short_kind(node.kind)
+        if index < len(self.labels.parts):
             return self.labels.parts[index] or short_kind(node.kind)
         return without_label(node.layer, self.label) or short_kind(node.kind)
 
@@ -365,8 +367,8 @@ def block_name(base: Occurrence, occurrences: Sequence[Occurrence], labels: Labe
             return "Bottleneck"
         return "BasicBlock" if len(kernels) == 2 else "ResidualBlock"
     words = tokens(commonprefix(labels.blocks)) if labels else []
-    named = [word for word in words if word.isalpha() and len(word) > 2]
-    if named and not _PLAIN_WORDS.intersection(named):
+    named = [word for word in words if word.isalpha()]
+    if named and len(named[0]) > 2 and not _PLAIN_WORDS.intersection(named):
         return class_name(" ".join(named))
     if is_tower(occurrences):
         return "Tower"

@@ -54,26 +54,31 @@ def call(
         return _behind(items[0], f"[{flat(items[1])}]")
     if operation == "neg":
         return prefixed("-", _behind(items[0], ""))
+    defaults = _defaults(target)
     named = [
         prefixed(f"{name}=", _value(sources, value, bottoms, short))
         for name, value in kwargs.items()
+        if repr(value) != defaults.get(name)
     ]
-    for default in reversed(_defaults(target, len(items))[1:]):
-        if default is inspect.Parameter.empty or flat(items[-1]) != repr(default):
-            break
+    in_order = list(defaults.values())[: len(items)]
+    while len(items) == len(in_order) > 1 and flat(items[-1]) == in_order[-1]:
         items.pop()
+        in_order.pop()
     return Bracket(f"{sources.name(target)}(", (*items, *named), ")")
 
 
 @cache
-def _defaults(target: str, count: int) -> tuple[Any, ...]:
-    """The defaults of the first ``count`` positional parameters, as far as Python code knows."""
+def _defaults(target: str) -> dict[str, str]:
+    """The default of each parameter, in order, as far as Python code tells them."""
     try:
         parameters = inspect.signature(resolve(target)).parameters.values()
     except ValueError:
-        return (inspect.Parameter.empty,) * count
-    plain = [p.default for p in parameters if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
-    return tuple(plain[:count]) if len(plain) >= count else (inspect.Parameter.empty,)
+        return {}
+    return {
+        parameter.name: "" if parameter.default is parameter.empty else repr(parameter.default)
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
+    }
 
 
 def _value(sources: Sources, value: Any, bottoms: Sequence[Doc], short: bool) -> Doc:

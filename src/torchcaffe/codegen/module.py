@@ -24,7 +24,8 @@ class Printed:
     """The source of a net and what goes with it.
 
     ``inputs`` gives forward's argument for each input blob, ``outputs`` the shape of each output
-    blob; ``layers`` says where the module of each layer stands, by the layer's name.
+    blob; ``layers`` says where the module of each layer stands, by the layer's name;
+    ``packages`` is what the source imports beside torch.
     """
 
     source: str
@@ -33,6 +34,7 @@ class Printed:
     outputs: dict[str, Shape]
     layers: dict[str, str]
     state: State
+    packages: list[str]
 
 
 def print_net(net: CaffeNet, name: str | None = None, *, blocks: bool = True) -> Printed:
@@ -63,6 +65,7 @@ def print_net(net: CaffeNet, name: str | None = None, *, blocks: bool = True) ->
         outputs={blob: value.shape for blob, value in graph.outputs.items()},
         layers={node.layer: place for place, node in where.items()},
         state=state,
+        packages=sources.packages,
     )
 
 

@@ -23,7 +23,6 @@ MODULE_NAMES = frozenset(dir(nn.Module()))
 PYTHON_NAMES = frozenset({*keyword.kwlist, *keyword.softkwlist, *dir(builtins), "self"})
 
 _SHORT = {
-    "Convolution": "conv",
     "Deconvolution": "deconv",
     "InnerProduct": "fc",
     "Pooling": "pool",
@@ -46,6 +45,8 @@ def identifier(text: str, fallback: str = "layer") -> str:
     name = re.sub(r"[^0-9A-Za-z]+", "_", plain).strip("_")
     if not name:
         name = fallback
+    elif re.match(r"\d+x\d+", name) and fallback in name:
+        name = f"conv{name}"  # the size of a kernel
     elif name[0].isdigit():
         name = f"{fallback}{name}" if fallback[-1:].isalpha() else f"{fallback}_{name}"
     name = name[:LONGEST].rstrip("_")
@@ -54,7 +55,7 @@ def identifier(text: str, fallback: str = "layer") -> str:
 
 def short_kind(kind: str) -> str:
     """A layer type as people abbreviate it in attribute names: ``conv``, ``fc``, ``pool``."""
-    return _SHORT.get(kind) or identifier(snake(kind))
+    return _SHORT.get(kind) or ("conv" if kind.startswith("Conv") else identifier(snake(kind)))
 
 
 def class_name(text: str, fallback: str = "Net") -> str:

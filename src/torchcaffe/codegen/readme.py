@@ -14,7 +14,7 @@ from torchcaffe.net import CaffeNet
 _TEXT = """\
 # {title}
 
-{subject} as PyTorch source, converted from Caffe by torchcaffe. It needs torch and safetensors.
+{subject} as PyTorch source, converted from Caffe by torchcaffe. It needs {needs}.
 {own}
 - `model.py`: the network, class `{title}`
 - `model.safetensors`: its {count:,} parameters and statistics
@@ -59,10 +59,13 @@ Caffe trains it on the loss {terms}.
 
 def readme(net: CaffeNet, printed: Printed) -> str:
     """The whole text."""
+    own = "".join(_own_modules(net))
+    lent = "torchcaffe" in printed.packages and not own
     text = _TEXT.format(
         title=printed.class_name,
+        needs="torch, safetensors and torchcaffe" if lent else "torch and safetensors",
         subject=safe_text(net.name) if net.name else "A network",
-        own="".join(_own_modules(net)),
+        own=own,
         count=sum(tensor.numel() for tensor in printed.state.tensors.values()),
         example=example(net, printed),
         inputs=_table("Input", ((arg, net.inputs[name]) for name, arg in printed.inputs.items())),

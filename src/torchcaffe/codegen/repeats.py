@@ -29,7 +29,7 @@ from torchcaffe.codegen.segments import Key, Segments
 LONGEST = 48
 """Atoms in a sequence."""
 
-LEAST = 8
+LEAST = 6
 """Lines that a block must save."""
 
 TRIALS = 24
@@ -161,7 +161,7 @@ def _clusters(places: Sequence[Occurrence]) -> list[tuple[list[Occurrence], Labe
     rest = usable
     while len(rest) > 1:
         first, *others = rest
-        cluster = _apart([first, *(other for other in others if _labels([first, other]))])
+        cluster = _apart([first, *(other for other in others if _go_together(first, other))])
         labels = _labels(cluster) if len(cluster) > 1 else None
         if labels:
             clusters.append((cluster, labels))
@@ -170,6 +170,12 @@ def _clusters(places: Sequence[Occurrence]) -> list[tuple[list[Occurrence], Labe
     if len(everything) > max([1, *(len(cluster) for cluster, _ in clusters)]):
         clusters.append((everything, None))
     return clusters
+
+
+def _go_together(first: Occurrence, other: Occurrence) -> bool:
+    """Whether one label runs through both; the ends alone refute most pairs."""
+    ends = [[o.nodes[0].layer, o.nodes[-1].layer] for o in (first, other)]
+    return bool(find_labels(ends) and _labels([first, other]))
 
 
 def _labels(occurrences: Sequence[Occurrence]) -> Labels | None:

@@ -1,12 +1,14 @@
 """What a printed module has above its classes: imports, and source taken from the layer files.
 
 torch's names are imported; functions and classes of layer files are copied into the module with
-all that they use, so that the module never imports torchcaffe.
+all that they use, so that it does without torchcaffe. What cannot be copied is imported: layers of
+a person's own, and the few of Caffe's that draw from its fillers or run a person's Python.
 """
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import symtable
 import sys
@@ -42,11 +44,12 @@ class Sources:
 
     def name(self, target: str) -> str:
         """How the object at a dotted path is written, with whatever that needs noted down."""
-        if target.startswith(LAYERS) and target != PYTHON_LAYER:
-            module, _, name = target.rpartition(".")
-            self.copy(sys.modules.get(module) or __import__(module, fromlist=[name]), name)
-            return name
         path, _, name = target.rpartition(".")
+        if target.startswith(LAYERS) and target != PYTHON_LAYER:
+            home = importlib.import_module(path)
+            if _stands_alone(home, name):
+                self.copy(home, name)
+                return name
         if path == "builtins":
             return name
         if path == "torch.nn":
@@ -66,6 +69,12 @@ class Sources:
         self._claim(name, target)
         self.member(path, name)
         return name
+
+    @property
+    def packages(self) -> list[str]:
+        """What the module needs beside torch and Python itself, sorted."""
+        roots = {path.partition(".")[0] for path in (*self.imports, *self.members)}
+        return sorted(root for root in roots if root != "torch" and not _is_stdlib(root))
 
     def member(self, module: str, name: str) -> None:
         """Note ``from module import name``."""
@@ -121,6 +130,27 @@ class Sources:
             roots[_is_stdlib(module)].append(f"from {module} import {listed}")
         between = [""] if roots[True] and roots[False] else []
         return [*roots[True], *between, *roots[False]]
+
+
+def _stands_alone(module: ModuleType, name: str, seen: set[Any] | None = None) -> bool:
+    """Whether the source of a name in a layer file needs nothing of torchcaffe but layer files."""
+    seen = set() if seen is None else seen
+    value = vars(module)[name]
+    if isinstance(value, ModuleType) or (module, name) in seen:
+        return not str(getattr(value, "__name__", "")).startswith("torchcaffe")
+    seen.add((module, name))
+    home = str(getattr(value, "__module__", module.__name__))
+    if home != module.__name__ and isinstance(value, (type, FunctionType)):
+        if not home.startswith("torchcaffe"):
+            return True
+        if not home.startswith(LAYERS):
+            return False
+        return _stands_alone(sys.modules[home], value.__name__, seen)
+    if not isinstance(value, (type, FunctionType)):
+        found = _imported(module, name)
+        return found is None or not found[0].startswith("torchcaffe")
+    used = _names_used(inspect.getsource(value))
+    return all(_stands_alone(module, part, seen) for part in used if part in vars(module))
 
 
 def _is_stdlib(path: str) -> bool:

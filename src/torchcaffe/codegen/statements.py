@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from torchcaffe.codegen.expressions import call, instance
 from torchcaffe.codegen.graph import Graph, Instance, Node, Value
-from torchcaffe.codegen.layout import INDENT, Bracket, Doc, Text, fits, paragraphs, render
+from torchcaffe.codegen.layout import INDENT, WIDTH, Bracket, Doc, Text, fits, paragraphs, render
 from torchcaffe.codegen.names import (
     MODULE_NAMES,
     PYTHON_NAMES,
@@ -210,7 +210,8 @@ class Writer:
                 return []
             return render(Text(self.names[value]), DEPTH, "return ")
         items = [Text(f"{quote(name)}: {self.names[value]}") for name, value in outputs.items()]
-        return render(Bracket("{", tuple(items), "}", literal=True), DEPTH, "return ")
+        lines = render(Bracket("{", tuple(items), "}", literal=True), DEPTH, "return ")
+        return [line if len(line) <= WIDTH else f"{line}  # noqa: E501" for line in lines]
 
     # Variables
 

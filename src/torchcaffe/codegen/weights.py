@@ -31,6 +31,7 @@ class State:
 def module_state(net: CaffeNet, places: Mapping[str, Node]) -> State:
     """The state of the module whose layers stand at ``places``."""
     owners = _owners(net)
+    children = dict(net.named_children())
     keys: dict[Owner, str] = {}
     state = State()
     for place, node in places.items():
@@ -38,7 +39,7 @@ def module_state(net: CaffeNet, places: Mapping[str, Node]) -> State:
         step, key = net.steps[node.step], net.keys[node.step]
         if key is None:
             continue
-        module = net.get_submodule(key)
+        module = children[key]
         blobs = [_get(module, blob.attribute) for blob in step.plan.blobs]
         if step.plan.plain is not None and step.plan.plain_state is not None:
             named = step.plan.plain_state(blobs)
