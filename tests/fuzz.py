@@ -17,12 +17,14 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import torchcaffe
 from torchcaffe.errors import CaffeError
 from torchcaffe.proto import encode, format_text, parse_text, read_net, read_weights_net
 from torchcaffe.proto.schema import NetParameter
@@ -67,6 +69,13 @@ def read_binary_net(path: Path) -> None:
     encode(read_weights_net(path))
 
 
+def build_net(path: Path) -> None:
+    """The whole way to a module; what only warns is no failure."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torchcaffe.load(path, phase=None)
+
+
 @dataclass
 class Target:
     """One kind of file: what it grows from, and all that is done with it."""
@@ -86,7 +95,7 @@ def targets() -> list[Target]:
     binaries += [path.read_bytes() for path in paths if path.stat().st_size < 1 << 16]
     texts += [text.encode() for text in OLD_NETS] * 20
     return [
-        Target(".prototxt", texts, [read_text_net]),
+        Target(".prototxt", texts, [read_text_net, build_net]),
         Target(".caffemodel", binaries, [read_binary_net]),
     ]
 

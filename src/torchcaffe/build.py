@@ -36,6 +36,9 @@ from torchcaffe.proto.schema import BlobShape, LayerParameter, ParamSpec
 
 DATA_LAYERS = ("Data", "HDF5Data", "ImageData", "MemoryData", "WindowData")
 
+LARGEST = 2**31 - 1
+"""The most numbers in a blob, in Caffe."""
+
 
 @dataclass
 class Step:
@@ -210,6 +213,11 @@ def _build_step(
     plan = kind.plan(setup)
     module, top_shapes = evaluate(setup, plan, kind)
     for name, shape in zip(tops, top_shapes, strict=True):
+        if prod(shape) > LARGEST:
+            raise setup.refuse(
+                f'its top "{name}" of {shape_text(shape)} has {prod(shape)} numbers, more than the '
+                f"{LARGEST} that a blob can hold"
+            )
         shapes[name] = shape
     available.extend(layer.top)
     specs = _param_specs(setup, plan)

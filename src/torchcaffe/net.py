@@ -109,7 +109,7 @@ class CaffeNet(nn.Module):
             # Layers may be called "type" or "forward": add_module would refuse those.
             self._modules[key] = step.module
             if step.plan.module is None:
-                step.module.to_empty(device="cpu")
+                _give_memory(step, step.module)
             if hasattr(step.module, "stream"):
                 setattr(step.module, "stream", self.stream if self.rng == "caffe" else None)  # noqa: B010
             self.keys.append(key)
@@ -126,6 +126,8 @@ class CaffeNet(nn.Module):
                     values = fill(step.plan.blobs[index].filler, tuple(blob.shape), self.stream)
                 except LayerError as error:
                     raise step.setup.refuse(str(error)) from error
+                except MemoryError:
+                    raise _no_memory(step, blob) from None
                 if index not in filled:
                     with torch.no_grad():
                         blob.copy_(torch.from_numpy(values))
@@ -419,6 +421,29 @@ class CaffeNet(nn.Module):
     def _refresh_views(self) -> None:
         for holder, leaf, owner, source, shape in self._views:
             setattr(holder, leaf, _tensor(owner, source).view(shape))
+
+
+def _give_memory(step: Step, module: nn.Module) -> None:
+    """Put real tensors, not yet filled, in place of a planned module's."""
+    tensors: dict[str, Any]
+    for part in module.modules():
+        for tensors in (part._parameters, part._buffers):
+            for name, planned in tensors.items():
+                if planned is None:
+                    continue
+                try:
+                    memory = torch.empty(planned.shape, device="cpu")
+                except (RuntimeError, MemoryError):
+                    raise _no_memory(step, planned) from None
+                is_parameter = isinstance(planned, nn.Parameter)
+                tensors[name] = nn.Parameter(memory) if is_parameter else memory
+
+
+def _no_memory(step: Step, blob: Tensor) -> LayerError:
+    return step.setup.refuse(
+        f"its parameters of {shape_text(blob.shape)} take {4 * blob.numel():,} bytes, more than "
+        f"there is memory for"
+    )
 
 
 def _holder(module: nn.Module, attribute: str) -> tuple[nn.Module, str]:
