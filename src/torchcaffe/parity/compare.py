@@ -34,10 +34,10 @@ class Difference:
     """The verdict on one pair of arrays.
 
     ``met`` is the strictest class that the pair meets, None if shapes, types or the patterns of
-    NaN and infinities differ. ``index`` is the worst element, ``largest`` the largest finite
-    magnitude in theirs, ``nonfinite`` how many elements are NaN or infinite on both sides.
-    ``spread`` is a histogram: how many elements need up to ``2**e`` of what ``allowed`` counts
-    (ulp, or roundings), as pairs of e and the number.
+    NaN and infinities differ. ``index`` is the worst element; ``needed`` how much it needs
+    of what ``allowed`` counts (ulp, or roundings), and ``spread`` how many elements need up to
+    ``2**e`` of that, as pairs of e and the number. ``largest`` is the largest finite magnitude in
+    theirs, ``nonfinite`` how many elements are NaN or infinite on both sides.
     """
 
     name: str
@@ -50,9 +50,26 @@ class Difference:
     index: tuple[int, ...] = ()
     ours: float = 0.0
     theirs: float = 0.0
+    needed: float = 0.0
     largest: float = 0.0
     nonfinite: int = 0
     spread: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def error(self) -> float:
+        """The largest difference as a part of the largest value; infinite if not comparable."""
+        if self.met is None:
+            return float("inf")
+        return self.max_abs / self.largest if self.largest else self.max_abs
+
+    @property
+    def share(self) -> float:
+        """How much of what is allowed the worst element needs; above 1, the pair fails."""
+        if self.met is None:
+            return float("inf")
+        if self.met == bitwise():
+            return 0.0
+        return self.needed / self.allowed.size if self.allowed.size else float("inf")
 
     @property
     def passed(self) -> bool:
@@ -147,6 +164,7 @@ def _values(
         index=tuple(int(part) for part in np.unravel_index(places[worst], ours.shape)),
         ours=float(mine[worst]),
         theirs=float(other[worst]),
+        needed=float(needed[worst]),
         spread=_spread(needed),
     )
 

@@ -158,16 +158,12 @@ def _same(found: Verification, title: str) -> str:
     text = f"{title} is the same network: {counted} compared with Caffe, first difference: none."
     if equal == len(blobs):
         return f"{text} All blobs are equal to the last bit."
-    widest = max((view.max_abs / view.largest, row.name) for row, view in _finite_views(blobs))
-    how = f"{equal} are equal to the last bit, the others" if equal else "They"
+    widest = max((view.error, row.name) for row in blobs for view in row.views)
+    how = f"{equal} are equal to the last bit, the others" if equal else "The blobs"
     return (
         f"{text} {how} differ by no more than their layers' declared rounding, at most by "
         f'{widest[0]:.1e} of the largest value (blob "{widest[1]}").'
     )
-
-
-def _finite_views(rows: list[Row]) -> list[tuple[Row, Difference]]:
-    return [(row, view) for row in rows for view in row.views if view.largest]
 
 
 def _detail(view: Difference) -> str:
