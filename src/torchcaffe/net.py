@@ -425,9 +425,9 @@ class CaffeNet(nn.Module):
 
 def _give_memory(step: Step, module: nn.Module) -> None:
     """Put real tensors, not yet filled, in place of a planned module's."""
-    tensors: dict[str, Any]
     for part in module.modules():
-        for tensors in (part._parameters, part._buffers):
+        kinds: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
+        for tensors in kinds:
             for name, planned in tensors.items():
                 if planned is None:
                     continue
