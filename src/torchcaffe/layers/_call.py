@@ -20,7 +20,6 @@ from typing import Any
 
 from torch import nn
 
-
 Function = Callable[[Sequence[Any]], Any]
 
 
