@@ -46,6 +46,8 @@ class Plot:
     bottom: int
     zero: int
     marks: tuple[Mark, ...]
+    size: float
+    chain: str
     rows: tuple[Tick, ...]
     columns: tuple[Tick, ...]
     resolution: float | None
@@ -79,7 +81,8 @@ class Histogram:
 def depth_plot(rows: Sequence[Row], layers: int) -> Plot:
     """The largest error of each blob as a part of the blob's largest value, by depth, logarithmic.
 
-    Local and chained views are marks of their own. ``layers`` is the number of layers in the net.
+    Local and chained views are marks of their own, the chained ones joined by a line. ``layers`` is
+    the number of layers in the net.
     """
     width, height, left, right, top, zero, bottom = 1000, 380, 64, 984, 16, 318, 346
     errors = [view.error for row in rows for view in row.views if 0 < view.error < math.inf]
@@ -107,10 +110,12 @@ def depth_plot(rows: Sequence[Row], layers: int) -> Plot:
     depths = range(0, layers, max(1, _nice(layers / 10)))
     columns = [Tick(x(depth), str(depth)) for depth in depths]
     first = next((mark for mark in marks if not mark.passed), None)
+    chained = sorted((mark.x, mark.y) for mark in marks if mark.view == "chained")
+    chain = " ".join(f"{across},{up}" for across, up in chained)
     inside = low <= math.log10(FLOAT32) <= high
     return Plot(
-        width, height, left, right, top, bottom, zero, tuple(marks), tuple(lines), tuple(columns),
-        y(FLOAT32) if inside else None, first,
+        width, height, left, right, top, bottom, zero, tuple(marks), 2.8 if len(rows) > 80 else 4.2,
+        chain, tuple(lines), tuple(columns), y(FLOAT32) if inside else None, first,
     )  # fmt: skip
 
 
@@ -128,17 +133,17 @@ def _nice(step: float) -> int:
 
 def histogram(view: Difference) -> Histogram:
     """How much each element needs of what the view is held to: twice as much from bar to bar."""
-    width, height, base = 320, 150, 118
+    width, height, base = 320, 158, 118
     limit = math.log2(view.allowed.size) if view.allowed.size else -0.5
     powers = dict(view.spread)
     low = min([*powers, math.floor(limit)]) - 1
     high = max([*powers, math.ceil(limit) + 1])
     low = max(low, high - 28)
-    column = (width - 16) / (high - low)
+    column = (width - 40) / (high - low)
     most = math.log10(max(powers.values()) + 1)
 
     def x(power: float) -> float:
-        return round(8 + (power - low) * column, 1)
+        return round(20 + (power - low) * column, 1)
 
     bars = []
     for power, count in sorted(powers.items()):

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from torchcaffe.errors import InputError
+from torchcaffe.layers._exactness import bitwise
 from torchcaffe.layers._registry import shape_text
 from torchcaffe.parity.compare import Difference
 from torchcaffe.parity.plots import Histogram, Plot, depth_plot, histogram
@@ -35,6 +38,7 @@ class Cell:
     passed: bool
     held: str
     needs: str
+    of: str
     share: float
     bar: int
 
@@ -45,7 +49,7 @@ class Line:
 
     kind: str
     passed: bool
-    number: int
+    depth: int
     layer: str
     type: str
     name: str
@@ -107,12 +111,13 @@ def render(verification: Verification) -> str:
         first=first,
         first_view=None if first is None else deciding(first),
         shape_text=shape_text,
-        lines=[_line(number, row) for number, row in enumerate(rows, 1)],
+        lines=[_line(row) for row in rows],
         kinds=[(kind, title, verification.of(kind)) for kind, title in TITLES.items()],
         facts=facts(verification),
         plots=_plots(blobs, gradients, layers),
         worst=worst(verification),
         number=number_text,
+        breakable=breakable,
     )
 
 
@@ -128,7 +133,8 @@ def facts(found: Verification) -> list[tuple[str, str]]:
     blobs, gradients, params = found.of("blob"), found.of(*GRADIENTS), found.of("parameter")
     layers = {row.layer for row in blobs}
     result = [("layers compared", f"{len(layers):,}"), ("blobs compared", f"{len(blobs):,}")]
-    result.append(("equal to the last bit", f"{sum(row.equal for row in blobs):,}"))
+    alone = sum(row.views[0].met == bitwise() for row in blobs)
+    result.append(("of them equal to the last bit, each layer alone", f"{alone:,}"))
     if gradients:
         result.append(("gradients compared", f"{len(gradients):,}"))
     if params:
@@ -147,7 +153,8 @@ def deciding(row: Row) -> Difference | None:
 def worst(found: Verification) -> list[Worst]:
     """The blobs and gradients nearest to what their class allows, or beyond, worst first."""
     rows = [row for row in found.rows if row.kind != "parameter" and _spread_view(row)]
-    rows.sort(key=lambda row: (row.passed, -max(view.share for view in row.views)))
+    # Where errors start comes before where they arrive.
+    rows.sort(key=lambda row: (row.passed, _alone(row), -max(view.share for view in row.views)))
     result = []
     for row in rows[:WORST]:
         view = _spread_view(row)
@@ -160,17 +167,21 @@ def worst(found: Verification) -> list[Worst]:
     return result
 
 
+def _alone(row: Row) -> bool:
+    return row.local is None or row.local.passed
+
+
 def _spread_view(row: Row) -> Difference | None:
     view = deciding(row)
     return view if view is not None and view.spread else None
 
 
-def _line(number: int, row: Row) -> Line:
+def _line(row: Row) -> Line:
     finite = [view for view in row.views if view.met is not None]
     return Line(
         kind=row.kind,
         passed=row.passed,
-        number=number,
+        depth=row.depth,
         layer=row.layer,
         type=row.type,
         name=row.name,
@@ -196,7 +207,14 @@ def _cell(view: Difference | None) -> Cell | None:
     else:
         needs = f"{share:.0%}" if share >= 0.01 else "< 1%"
         needs = needs if share < 100 else f"{share:.1g}×"
-    return Cell(view.passed, str(view.allowed), needs, share, round(min(share, 1) * 100))
+    held = f"of {view.allowed.size:.3g}{' ulp' * (view.allowed.kind == 'ulp')}"
+    held = held if view.allowed.size else "bitwise"
+    return Cell(view.passed, str(view.allowed), needs, held, share, round(min(share, 1) * 100))
+
+
+def breakable(name: str) -> Markup:
+    """A name that may be broken where its words end."""
+    return Markup("<wbr>").join(escape(part) for part in re.split(r"(?<=[_/.-])(?=[^_/.-])", name))
 
 
 def number_text(value: float) -> str:

@@ -169,10 +169,12 @@ def _same(found: Verification, title: str) -> str:
 def _detail(view: Difference) -> str:
     if view.met is None:
         return f"{view.reason[0].upper()}{view.reason[1:]}."
-    return (
-        f"At {list(view.index)} it is {view.ours:.9g}, Caffe has {view.theirs:.9g}; held to "
-        f"{view.allowed}, {view.met} would pass."
-    )
+    place = f"At {list(view.index)} it" if view.index else "It"
+    values = f"{place} is {view.ours:.9g}, Caffe has {view.theirs:.9g}"
+    if view.allowed == bitwise():
+        return f"{values}; it must be equal to the last bit."
+    times = f"{view.share:.3g}" if view.share < 100 else f"{view.share:,.0f}"
+    return f"{values}: {times} times what its class, {view.allowed}, allows."
 
 
 def _row_json(row: Row) -> dict[str, Any]:
