@@ -198,9 +198,9 @@ def _type_name(value: Any) -> str:
 
 
 def common_default(values: Sequence[Any]) -> Any:
-    """The value that at least half of the occurrences have, if there is one."""
+    """The value that at least half of the occurrences have; where some have none, the commonest."""
     counts = Counter(repr(value) for value in values if value is not MISSING)
     text, count = counts.most_common(1)[0]
-    if 2 * count < len(values):
+    if 2 * count < len(values) and MISSING not in values:
         return MISSING
     return next(value for value in values if repr(value) == text)

@@ -35,6 +35,9 @@ LEAST = 6
 TRIALS = 24
 """How many sequences are worked out; the others promise less."""
 
+PATIENCE = 8
+"""Occurrences whose names agree with those of no other, before names are held to say nothing."""
+
 CLASS = 10
 """Lines of a class beside its modules and statements."""
 
@@ -136,11 +139,20 @@ def _repeated(segments: Segments) -> list[list[Occurrence]]:
         for places in groups.values():
             occurrences = [Occurrence(chains[c][i : i + length]) for c, i in places]
             nodes = occurrences[0].nodes
-            # A row of blocks is a run of them, not another block.
-            row = 2 * sum(bool(node.inner) for node in nodes) > len(nodes) == length
-            if len(nodes) > 1 and not row:
+            if len(nodes) > 1 and not _has_row(occurrences[0]):
                 result.append(occurrences)
     return result
+
+
+def _has_row(occurrence: Occurrence) -> bool:
+    """Whether instances of one block follow each other: that is a run of them, not a block."""
+    pairs = itertools.pairwise(occurrence.atoms)
+    return any(
+        len(first.nodes) == len(second.nodes) == 1
+        and first.nodes[0].inner
+        and first.nodes[0].target is second.nodes[0].target
+        for first, second in pairs
+    )
 
 
 def _apart(places: Sequence[Occurrence]) -> list[Occurrence]:
@@ -158,13 +170,15 @@ def _clusters(places: Sequence[Occurrence]) -> list[tuple[list[Occurrence], Labe
     """Occurrences whose names agree, cluster by cluster, and all of them whatever their names."""
     usable = _with_one_shortcut(places)
     clusters: list[tuple[list[Occurrence], Labels | None]] = []
-    rest = usable
-    while len(rest) > 1:
+    rest, failures = usable, 0
+    while len(rest) > 1 and failures < PATIENCE:
         first, *others = rest
         cluster = _apart([first, *(other for other in others if _go_together(first, other))])
         labels = _labels(cluster) if len(cluster) > 1 else None
         if labels:
             clusters.append((cluster, labels))
+        else:
+            failures += 1
         rest = [other for other in others if other not in cluster]
     everything = _apart(usable)
     if len(everything) > max([1, *(len(cluster) for cluster, _ in clusters)]):
