@@ -15,7 +15,8 @@ from torchcaffe.load import load
 from torchcaffe.parity.compare import Difference
 from torchcaffe.parity.report import write_report
 from torchcaffe.parity.verification import Verification
-from torchcaffe.parity.verify import use_recorded_params, verify, verify_module
+from torchcaffe.parity.verify import use_recorded_params, verify
+from torchcaffe.parity.verify_module import verify_module
 from torchcaffe.recording import Recording, read_recording
 
 
