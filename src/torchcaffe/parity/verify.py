@@ -239,8 +239,8 @@ def _notes(net: CaffeNet, recording: Recording) -> Iterator[str]:
     splits = sum(_implicit(step) for step in net.steps)
     if splits:
         yield (
-            f"Caffe put in {splits} Split layers, for blobs that several layers read; they hand "
-            f"them on as they are and have no rows of their own."
+            f"Caffe put in {splits} Split layer{'s' * (splits > 1)} for blobs that several layers "
+            f"read: those hand them on as they are, and have no rows of their own."
         )
     if any(not param.stored for param in recording.params):
         yield "Parameters were recorded as checksums: they are compared bit for bit or not at all."
