@@ -1,7 +1,8 @@
 """A net as codegen sees it: calls that make values from values.
 
 Splits and other layers that only hand on their bottom are gone; each value has one maker and keeps
-the name of the Caffe blob that held it. Layers whose tops nobody reads are left out and listed.
+the name of the Caffe blob that held it. What layers read from a source of data are inputs. Layers
+whose tops nobody reads are left out and listed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from torchcaffe.build import Step
+from torchcaffe.build import DATA_LAYERS, Step
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._registry import Shape
 from torchcaffe.net import CaffeNet
@@ -129,7 +130,7 @@ def net_graph(net: CaffeNet) -> Graph:
     graph = Graph([], [], {})
     blobs: dict[str, Value] = {}
     for index, step in enumerate(net.steps):
-        if step.kind.name == "Input":
+        if step.kind.name == "Input" or step.kind.name in DATA_LAYERS:
             for name, shape in zip(step.tops, step.top_shapes, strict=True):
                 blobs[name] = Value(name, shape)
                 graph.inputs.append(blobs[name])

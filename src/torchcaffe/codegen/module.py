@@ -23,14 +23,15 @@ from torchcaffe.net import CaffeNet
 class Printed:
     """The source of a net and what goes with it.
 
-    ``inputs`` gives forward's argument for each input blob, ``outputs`` the shape of each output
-    blob; ``layers`` says where the module of each layer stands, by the layer's name;
-    ``packages`` is what the source imports beside torch.
+    ``inputs`` gives forward's argument for each input blob; ``takes`` and ``outputs`` give the
+    shape of each input and output blob; ``layers`` says where the module of each layer stands, by
+    the layer's name; ``packages`` is what the source imports beside torch.
     """
 
     source: str
     class_name: str
     inputs: dict[str, str]
+    takes: dict[str, Shape]
     outputs: dict[str, Shape]
     layers: dict[str, str]
     state: State
@@ -62,6 +63,7 @@ def print_net(net: CaffeNet, name: str | None = None, *, blocks: bool = True) ->
         source="\n\n\n".join(["\n".join(paragraphs(head)), *parts]) + "\n",
         class_name=title,
         inputs={v.blob: arg for v, arg in zip(graph.inputs, body.inputs, strict=True)},
+        takes={value.blob: value.shape for value in graph.inputs},
         outputs={blob: value.shape for blob, value in graph.outputs.items()},
         layers={node.layer: place for place, node in where.items()},
         state=state,

@@ -68,12 +68,14 @@ def readme(net: CaffeNet, printed: Printed) -> str:
         own=own,
         count=sum(tensor.numel() for tensor in printed.state.tensors.values()),
         example=example(net, printed),
-        inputs=_table("Input", ((arg, net.inputs[name]) for name, arg in printed.inputs.items())),
+        inputs=_table(
+            "Input", ((arg, printed.takes[name]) for name, arg in printed.inputs.items())
+        ),
         outputs=_table("Output", printed.outputs.items()),
     )
     if len(printed.outputs) != 1:
         text += _SEVERAL
-    if any(len(shape) == 4 and shape[1] == 3 for shape in net.inputs.values()):
+    if any(len(shape) == 4 and shape[1] == 3 for shape in printed.takes.values()):
         text += _IMAGES
     return text + "".join(_transforms(net)) + _PHASE[net.phase] + _loss(net, printed)
 
@@ -101,7 +103,7 @@ def example(net: CaffeNet, printed: Printed) -> str:
     lines += [f"from model import {printed.class_name}", "", f"model = {printed.class_name}()"]
     lines += ['load_model(model, "model.safetensors")', f"model.{_mode(net)}()", ""]
     for name, argument in printed.inputs.items():
-        lines.append(f"{argument} = torch.zeros{net.inputs[name]}")
+        lines.append(f"{argument} = torch.zeros{printed.takes[name]}")
     result = f"model({', '.join(printed.inputs.values())})"
     if len(printed.outputs) == 1:
         lines += [f"output = {result}", "print(output.shape)"]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from torchcaffe.build import DATA_LAYERS
 from torchcaffe.codegen.module import Printed
 from torchcaffe.errors import CaffeError, ConversionError
 from torchcaffe.layers._exactness import bitwise
@@ -36,15 +37,14 @@ def trial(
             "the net has no output: every blob is read by some layer. Name the top of a loss layer"
         )
     if inputs is not None:
-        return dict(inputs), net_outputs(net, inputs)
+        return run_net(net, inputs)
     whole = sum(np.prod(shape, dtype=float) for step in net.steps for shape in step.top_shapes)
     batches = [2, None] if whole > MOST else [None]
     error: CaffeError | None = None
     for batch in batches:
         for labels in (2, 1):
-            given = samples(net, batch, labels)
             try:
-                return given, net_outputs(net, given)
+                return run_net(net, samples(net, batch, labels))
             except CaffeError as caught:
                 error = caught
     raise ConversionError(
@@ -78,15 +78,27 @@ def _index_inputs(net: CaffeNet) -> set[str]:
     return reads.intersection(net.inputs)
 
 
-def net_outputs(net: CaffeNet, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The net's outputs, its random numbers from torch's generator; the net stays as it was."""
-    carrying = any(hasattr(module, "reset_state") for module in net.modules() if module is not net)
-    if net.phase == "TRAIN" or carrying:
+def run_net(
+    net: CaffeNet, given: Mapping[str, Tensor]
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The inputs, with what data layers read, and the outputs.
+
+    Random numbers come from torch's generator; the net stays as it was.
+    """
+    modules = [module for module in net.modules() if module is not net]
+    changing = any(hasattr(m, "reset_state") or hasattr(m, "go_to") for m in modules)
+    if net.phase == "TRAIN" or changing:
         net = copy.deepcopy(net)
         net.reset_state()
     with _torch_random_numbers(net), torch.no_grad():
-        answer: dict[str, Tensor] = net(**given)
-    return answer
+        run = net.run(given)
+    read = {
+        name: run.first[name]
+        for step in net.steps
+        if step.kind.name in DATA_LAYERS
+        for name in step.tops
+    }
+    return {**given, **read}, {name: run.blobs[name] for name in net.outputs}
 
 
 @contextmanager
