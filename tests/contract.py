@@ -18,6 +18,8 @@ import torch
 
 from assertions import assert_parity, to_numpy
 from torchcaffe import proto
+from torchcaffe.codegen import print_net
+from torchcaffe.codegen.trial import construct, differences, module_outputs, run_net
 from torchcaffe.errors import CaffeError
 from torchcaffe.net import CaffeNet, Run
 from torchcaffe.parity.classes import declared_classes
@@ -272,6 +274,23 @@ class LayerContract:
         for name, blobs in net.params.items():
             for mine, theirs in zip(blobs, other.params[name], strict=True):
                 assert torch.equal(mine, theirs)
+
+    def test_printed_source_builds_the_same_layer(self, case: Case) -> None:
+        net = self.build(case)
+        if not net.outputs:
+            return
+        # Plain torch operators promise Caffe's bits for finite numbers only.
+        given = {
+            name: value.nan_to_num(nan=0.5, posinf=2.0, neginf=-2.0)
+            for name, value in self.inputs(case).items()
+        }
+        printed = print_net(net)
+        model = construct(printed.source, printed.class_name)
+        model.load_state_dict(printed.state.tensors)
+        stored = {tensor.data_ptr() for tensor in printed.state.tensors.values()}
+        assert {parameter.data_ptr() for parameter in net.parameters()} <= stored
+        given, expected = run_net(net, given)
+        differences(module_outputs(model, net, printed, given), expected)
 
     def test_refuses(self, refusal: tuple[Case, str]) -> None:
         case, words = refusal
