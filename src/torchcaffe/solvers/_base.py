@@ -82,6 +82,8 @@ class CaffeOptimizer(Optimizer):
         self.iter_size = iter_size
         self.clipped: Clipped | None = None
         """What the latest step's clipping did, None if nothing."""
+        self.updates: dict[Tensor, Tensor] | None = None
+        """What the latest step subtracted from each parameter, if it was a dictionary before."""
         defaults = {
             "lr": lr,
             "lr_mult": 1.0,
@@ -121,13 +123,16 @@ class CaffeOptimizer(Optimizer):
         self.clipped = clip(list(grads.values()), single(self.clip_gradients))
         for settings, params in self._buckets():
             histories = self._histories(params) if self.remembers(settings, params) else []
-            for part in _parts(params, [grads[param] for param in params], histories):
-                self._update_part(part, settings)
+            wanted = [grads[param] for param in params]
+            for part in _parts(params, wanted, histories, whole=self.updates is not None):
+                values = self._update_part(part, settings)
+                if self.updates is not None:
+                    self.updates |= zip(part.weights, values, strict=True)
         for group in self.param_groups:
             group["iter"] += 1
         return loss
 
-    def _update_part(self, part: Part, settings: dict[str, Any]) -> None:
+    def _update_part(self, part: Part, settings: dict[str, Any]) -> Tensors:
         grads = part.grads
         if self.clipped is not None:
             grads = list(torch._foreach_mul(grads, self.clipped.scale))
@@ -138,6 +143,7 @@ class CaffeOptimizer(Optimizer):
         )
         values = self.update(grads, part.histories, settings["rate"], settings)
         torch._foreach_sub_(part.weights, values)
+        return values
 
     def _buckets(self) -> Iterator[tuple[dict[str, Any], Tensors]]:
         """The parameters that share all settings, device and type, in the groups' order."""
@@ -177,9 +183,11 @@ def _gradient(param: Tensor) -> Tensor:
     return param.grad
 
 
-def _parts(weights: Tensors, grads: Tensors, histories: list[Tensors]) -> Iterator[Part]:
+def _parts(
+    weights: Tensors, grads: Tensors, histories: list[Tensors], *, whole: bool
+) -> Iterator[Part]:
     """All at once on a GPU, where every operation has to be started; in pieces on the CPU."""
-    if weights[0].device.type != "cpu":
+    if whole or weights[0].device.type != "cpu":
         yield Part(weights, grads, histories)
         return
     columns: list[Tensors] = []

@@ -1,0 +1,76 @@
+"""What a run holds beside weights, histories and the iteration, and Caffe's snapshots lose."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from torchcaffe.errors import SolverError
+from torchcaffe.net import CaffeNet
+from torchcaffe.solvers.losses import SmoothedLoss
+
+if TYPE_CHECKING:
+    from torchcaffe.solvers.solver import Solver
+
+
+def capture(solver: Solver) -> dict[str, Any]:
+    """Random streams, places in the data, carried states and the losses on display, copied."""
+    smoothed = solver.smoothed
+    tree: dict[str, Any] = {
+        "iter": solver.iter,
+        "rng": solver.rng,
+        "stream": solver.stream.state.astype(np.int64),
+        "batches": [feed.position() for feed in solver.feeds],
+        "carried": [_carried(net) for net in (solver.net, *solver.test_nets)],
+        "smoothed": {
+            "start": smoothed.start,
+            "losses": list(smoothed.losses),
+            "value": smoothed.value,
+        },
+    }
+    if solver.rng == "torch":
+        tree["torch"] = torch.get_rng_state()
+        if solver.device.type == "cuda":
+            tree["cuda"] = torch.cuda.get_rng_state(solver.device)
+    return copy.deepcopy(tree)
+
+
+def put_back(solver: Solver, tree: Mapping[str, Any]) -> None:
+    """Make the run what it was when ``tree`` was captured.
+
+    Raises SolverError if it had other nets, InputError if a source of batches cannot go back.
+    """
+    if len(tree["batches"]) != len(solver.feeds) or tree["rng"] != solver.rng:
+        raise SolverError(
+            f"the state is of a run with {len(tree['batches']) - 1} test nets and rng "
+            f'"{tree["rng"]}", this one has {len(solver.test_nets)} and "{solver.rng}"'
+        )
+    for feed, position in zip(solver.feeds, tree["batches"], strict=True):
+        feed.go_to(position)
+    solver.stream.state = tree["stream"].numpy().astype(np.uint32)
+    for net, carried in zip((solver.net, *solver.test_nets), tree["carried"], strict=True):
+        net.reset_state()
+        for name, value in carried.items():
+            setattr(net.get_submodule(name), "state", value.to(solver.like))  # noqa: B010
+    smoothed = SmoothedLoss(solver.param.average_loss, tree["smoothed"]["start"])
+    smoothed.losses, smoothed.value = tree["smoothed"]["losses"], tree["smoothed"]["value"]
+    solver.resumed = smoothed
+    if solver.rng == "torch":
+        torch.set_rng_state(tree["torch"])
+        if solver.device.type == "cuda":
+            torch.cuda.set_rng_state(tree["cuda"], solver.device)
+
+
+def _carried(net: CaffeNet) -> dict[str, torch.Tensor]:
+    """The states that LSTM and RNN layers hand from pass to pass."""
+    return {
+        name: module.state
+        for name, module in net.named_modules()
+        if module is not net
+        and hasattr(module, "reset_state")
+        and isinstance(getattr(module, "state", None), torch.Tensor)
+    }
