@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "torchcaffe"
 ORDER = [
     ("errors",),
     ("proto", "random"),
-    ("fillers", "recording"),
+    ("fillers", "recording", "data"),
     ("layers",),
     ("graph", "need", "register"),
     ("build",),

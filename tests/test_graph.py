@@ -120,7 +120,7 @@ def test_a_loss_weight_counts_as_a_reader_and_moves_to_the_split() -> None:
         ),
         (
             'layer { name: "l" type: "Data" top: "y" }',
-            'layer "l" (Data): reads its data from a source, which is not read here; give the '
+            'layer "l" (Data): reads its data from a source, and has none; give one, or give the '
             'net "y" as inputs instead',
         ),
         (

@@ -24,6 +24,7 @@ from torchcaffe.layers._registry import (
     Plan,
     Setup,
     Shape,
+    add_note,
     check_arity,
     describe,
     layer_type,
@@ -152,14 +153,14 @@ def _as_input(layer: LayerParameter, inputs: Mapping[str, Sequence[int]]) -> Lay
     given = [name in inputs for name in layer.top]
     if layer.type != "Input" and layer.type not in DATA_LAYERS:
         return layer
-    if layer.type in DATA_LAYERS and not (given and all(given)):
-        missing = _quoted([name for name in layer.top if name not in inputs])
-        raise LayerError(
-            f"{describe(layer, 'type')}: reads its data from a source, which is not read here; "
-            f"give the net {missing} as inputs instead"
-        )
     if not any(given):
         return layer
+    if layer.type in DATA_LAYERS and not all(given):
+        missing = _quoted([name for name in layer.top if name not in inputs])
+        raise LayerError(
+            f"{describe(layer, 'type')}: reads its data from a source, unless all its tops are "
+            f"inputs; give the net {missing} as inputs instead"
+        )
     twin: LayerParameter = layer.copy()
     twin.type = "Input"
     old = list(layer.input_param.shape)
@@ -403,4 +404,26 @@ def _edge(step: Step) -> Edge:
         loss_weights=step.loss_weights,
         propagate_down=down,
         forceable=[index not in step.indices for index in range(len(step.bottoms))],
+    )
+
+
+def explain(step: Step, bottoms: Sequence[torch.Tensor], error: Exception) -> Exception:
+    """The error of a layer that ran into inputs it was not planned for.
+
+    What a Python layer raises stays as it is, with a note that names the layer.
+    """
+    if step.kind.name == "Python" and not hasattr(error, "__notes__"):
+        add_note(error, f"in {describe(step.param)}")
+    if step.kind.name == "Python" or not isinstance(error, (RuntimeError, IndexError)):
+        return error
+    if torch.compiler.is_compiling():
+        return error
+    shapes = [tuple(bottom.shape) for bottom in bottoms]
+    planned = ", ".join(shape_text(shape) for shape in step.bottom_shapes)
+    got = ", ".join(shape_text(shape) for shape in shapes)
+    if shapes == step.bottom_shapes:
+        return LayerError(f"{describe(step.param)}: cannot be computed: {error}")
+    return LayerError(
+        f"{describe(step.param)}: was built for bottoms of {planned}, and cannot be computed for "
+        f"{got}: {error}"
     )

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from torchcaffe.build import Step, apply, build_steps, without_gradient
+from torchcaffe.build import Step, apply, build_steps, explain, without_gradient
 from torchcaffe.errors import InputError, LayerError, NetError
 from torchcaffe.fillers import fill
 from torchcaffe.graph import filter_layers, merged_state
-from torchcaffe.layers._registry import Shape, add_note, describe, shape_text
+from torchcaffe.layers._data import DataLayer
+from torchcaffe.layers._registry import Shape, shape_text
 from torchcaffe.optimize import OptimizedNet
 from torchcaffe.overwrite import apply_overwritten
 from torchcaffe.proto.schema import NetParameter, ParamSpec
@@ -116,6 +117,8 @@ class CaffeNet(nn.Module):
 
     def _fill(self, unfilled: set[str]) -> None:
         for step in self.steps:
+            if isinstance(step.module, DataLayer):
+                step.module.begin(self.stream)
             if step.module is None or step.name in unfilled:
                 continue
             filled: set[int] = set()
@@ -185,6 +188,12 @@ class CaffeNet(nn.Module):
             if step.kind.name == "Input"
             for top, shape in zip(step.tops, step.top_shapes, strict=True)
         }
+
+    @property
+    def data_layers(self) -> dict[str, DataLayer]:
+        """The layers that read data, by name: their sources, and where in them they stand."""
+        modules = zip(self.steps, self._step_modules(), strict=True)
+        return {step.name: module for step, module in modules if isinstance(module, DataLayer)}
 
     @property
     def index_inputs(self) -> set[str]:
@@ -258,6 +267,11 @@ class CaffeNet(nn.Module):
         """
         if self.phase != "TEST":
             raise InputError("only a net in phase TEST can be optimized: TRAIN changes statistics")
+        if self.data_layers:
+            raise InputError(
+                f"a net that reads its own data cannot be optimized; build it with the shapes of "
+                f"the tops of {', '.join(self.data_layers)} as inputs"
+            )
         result = OptimizedNet(self.steps, self._step_modules(), self.outputs)
         generator = torch.Generator().manual_seed(1701)
         example = {
@@ -337,7 +351,7 @@ class CaffeNet(nn.Module):
                 if step.name == until:
                     break
         except Exception as error:
-            explained = _explain(step, [blobs[name] for name in step.bottoms], error)
+            explained = explain(step, [blobs[name] for name in step.bottoms], error)
             if explained is error:
                 raise
             raise explained from error
@@ -470,25 +484,3 @@ def _multipliers(layer: str, specs: Sequence[ParamSpec]) -> tuple[float, float]:
             )
         chosen.append(given[0] if given else 1.0)
     return chosen[0], chosen[1]
-
-
-def _explain(step: Step, bottoms: Sequence[Tensor], error: Exception) -> Exception:
-    """The error of a layer that ran into inputs it was not planned for.
-
-    What a Python layer raises stays as it is, with a note that names the layer.
-    """
-    if step.kind.name == "Python" and not hasattr(error, "__notes__"):
-        add_note(error, f"in {describe(step.param)}")
-    if step.kind.name == "Python" or not isinstance(error, (RuntimeError, IndexError)):
-        return error
-    if torch.compiler.is_compiling():
-        return error
-    shapes = [tuple(bottom.shape) for bottom in bottoms]
-    planned = ", ".join(shape_text(shape) for shape in step.bottom_shapes)
-    got = ", ".join(shape_text(shape) for shape in shapes)
-    if shapes == step.bottom_shapes:
-        return LayerError(f"{describe(step.param)}: cannot be computed: {error}")
-    return LayerError(
-        f"{describe(step.param)}: was built for bottoms of {planned}, and cannot be computed for "
-        f"{got}: {error}"
-    )
