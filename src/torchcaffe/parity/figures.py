@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil, floor, inf, isfinite, log2, log10, prod
 
-from torchcaffe.layers._exactness import Exactness
 from torchcaffe.parity.compare import Difference
 from torchcaffe.parity.verification import Row
 
@@ -19,6 +18,9 @@ TOP, BOTTOM = 6.0, 84.0
 """Between them a log scale; what is infinite stands above it, what is equal below."""
 EQUAL = 94.0
 BINS = 32
+LAST = 30
+FAR = 2.0**LAST
+"""So many times too much says no more than that: it stands with what is infinite."""
 
 Point = tuple[int, float]
 
@@ -109,7 +111,7 @@ def _error(view: Difference) -> float:
 
 
 def _share(view: Difference) -> float:
-    return view.share
+    return view.share if view.share <= FAR else inf
 
 
 def _panel(
@@ -144,7 +146,7 @@ def _panel(
     ticks = [Tick(_between(power, low, high), name(power)) for power in powers]
     ticks.append(Tick(EQUAL, "equal"))
     if inf in (value for _, value in local + chained):
-        ticks.append(Tick(TOP / 2, "∞"))
+        ticks.append(Tick(TOP / 2, ">10⁹" if limit else "∞"))
     return Panel(
         title=title,
         ticks=ticks,
@@ -201,8 +203,8 @@ def words(view: Difference) -> str:
 
 def share(view: Difference) -> str:
     """How much of what is allowed is used: percent, or how many times too much."""
-    if view.share == inf:
-        return "∞"
+    if view.share > FAR:
+        return "∞" if view.share == inf else ">×10⁹"
     if view.share > 1:
         return f"×{digits(view.share, 3)}"
     percent = 100 * view.share
@@ -253,7 +255,8 @@ def histograms(rows: Sequence[Row], count: int = 6) -> list[Histogram]:
         return []
     powers = [power for _, view in worst for power, _ in view.spread]
     limits = [ceil(log2(view.allowed.size)) for _, view in worst if view.allowed.size]
-    high = max(powers + limits) + 1
+    # FAR stands for everything beyond, as in the plot.
+    high = min(max(powers + limits) + 1, LAST)
     low = max(min(powers + limits) - 1, high - BINS)
     return [_histogram(row, view, low, high) for row, view in worst]
 
@@ -263,17 +266,21 @@ def _worse(row: Row) -> Difference | None:
     return max(views, key=lambda view: view.share, default=None)
 
 
-def _histogram(row: Row, view: Difference, low: int, high: int) -> Histogram:
+def _bars(view: Difference, low: int, high: int, width: float) -> Iterable[Bar]:
+    """One bar a power; what lies outside stands in the first and the last."""
     bins: dict[int, int] = {}
     for power, count in view.spread:
-        bins[max(power, low)] = bins.get(max(power, low), 0) + count
-    most = log2(max(bins.values()) + 1)
-    width = WIDTH / (high - low + 1)
-    bars = []
+        inside = min(max(power, low), high)
+        bins[inside] = bins.get(inside, 0) + count
+    tallest = log2(max(bins.values()) + 1)
     for power, count in bins.items():
-        y = HEIGHT * (1 - log2(count + 1) / most)
-        title = f"{count} elements need up to {_amount(power)} {unit(view.allowed)}"
-        bars.append(Bar((power - low) * width, y, width, title))
+        most = f"more than {_amount(power - 1)}" if power == LAST else f"up to {_amount(power)}"
+        y = HEIGHT * (1 - log2(count + 1) / tallest)
+        yield Bar((power - low) * width, y, width, f"{count} elements need {most}")
+
+
+def _histogram(row: Row, view: Difference, low: int, high: int) -> Histogram:
+    width = WIDTH / (high - low + 1)
     every = max(1, ceil((high - low) / 4))
     # A bin ends at its power, so the power stands at the bin's right edge.
     edges = range(low + every // 2, high, every)
@@ -282,9 +289,9 @@ def _histogram(row: Row, view: Difference, low: int, high: int) -> Histogram:
         row=row,
         view=view,
         alone=view is row.local,
-        differing=sum(bins.values()),
+        differing=sum(count for _, count in view.spread),
         elements=prod(row.shape),
-        bars=bars,
+        bars=list(_bars(view, low, high, width)),
         limit=limit or None,
         ticks=[Tick((edge - low + 1) * width / 10, _amount(edge)) for edge in edges],
     )
@@ -296,6 +303,8 @@ def _amount(power: int) -> str:
     return str(2**power) if power >= 0 else f"1/{2**-power}"
 
 
-def unit(allowed: Exactness) -> str:
-    """What a class counts."""
-    return "roundings" if allowed.kind == "accumulated" else "ulp"
+def needs(view: Difference) -> str:
+    """What the worst element needs, beside what it is allowed."""
+    most = digits(view.needed) if view.needed < FAR else "more than 10⁹"
+    unit = "roundings" if view.allowed.kind == "accumulated" else "ulp"
+    return f"{most} {unit}, {digits(view.allowed.size) if view.allowed.size else 'none'} allowed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,12 +10,12 @@ from importlib.resources import files
 from os import PathLike
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from torchcaffe.layers._exactness import Exactness, bitwise
 from torchcaffe.layers._registry import shape_text
 from torchcaffe.parity.compare import Difference
-from torchcaffe.parity.figures import Plot, digits, histograms, plot, share, unit
+from torchcaffe.parity.figures import Plot, digits, histograms, needs, plot, share
 from torchcaffe.parity.verification import GRADIENTS, Row, Verification
 from torchcaffe.proto.files import replacing
 
@@ -66,11 +67,12 @@ def _environment() -> Environment:
         "number": _number,
         "class": _class,
         "share": share,
-        "unit": unit,
+        "needs": needs,
         "digits": digits,
         "count": _count,
         "views": _views,
         "place": id,
+        "parted": _parted,
         "digest": _digest,
     }
     return made
@@ -117,7 +119,7 @@ def _said(rows: list[Row], noun: str) -> str:
     differing = sum(not row.passed for row in rows)
     equal = sum(row.equal for row in rows)
     if differing:
-        return f"{differing} of {len(rows)} {noun} differ"
+        return f"{differing} of {len(rows)} {noun} differ{'s' * (differing == 1)}"
     if equal == len(rows):
         return f"{len(rows)} {noun}, all equal to the last bit"
     return f"{len(rows)} {noun}, none differs, {equal} equal to the last bit"
@@ -137,11 +139,18 @@ def _views(row: Row) -> list[tuple[str, Difference | None]]:
     return [("alone", row.local), ("in the net", row.chained)]
 
 
-def _plain(value: object) -> object:
+def _plain(value: object) -> str:
     """Text with what cannot be seen as escapes: controls, lone surrogates, changes of direction."""
-    if not isinstance(value, str) or isinstance(value, Markup) or value.isprintable():
-        return value
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    text = value if isinstance(value, str) else str(value)
+    if isinstance(text, Markup) or text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _parted(name: str) -> Markup:
+    """A name that may be broken where its parts end."""
+    text = str(escape(_plain(name)))
+    return Markup(re.sub(r"(?<=[_/])(?=[^_/])", "<wbr>", text))
 
 
 def _number(value: float) -> str:
