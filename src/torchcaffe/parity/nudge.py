@@ -9,13 +9,16 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 POOL = 2**20
 """Signs that are drawn once and then read from random places: drawing costs more than a layer."""
 
 SAMPLE = 4096
 """Of a larger tensor, this many elements are looked at to see if it holds whole numbers."""
+
+COPIES = ("copy_", "fill_", "zero_", "set_", "resize_", "index_put_", "scatter_", "masked_fill_")
+"""Operators that change a tensor and round nothing."""
 
 
 class Nudge(TorchDispatchMode):
@@ -33,9 +36,17 @@ class Nudge(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if func.is_view or func._schema.is_mutable:
+        if func.is_view or func.overloadpacket.__name__ in COPIES:
             return result
-        return tree_map_only(Tensor, self._moved, result)
+        given = {id(value) for value in tree_leaves((args, kwargs))}
+        return tree_map_only(
+            Tensor,
+            # What an operator writes into one of its arguments is moved there.
+            lambda value: value.copy_(self._moved(value))
+            if id(value) in given
+            else self._moved(value),
+            result,
+        )
 
     def _moved(self, value: Tensor) -> Tensor:
         if not value.is_floating_point() or value.is_meta:
