@@ -259,7 +259,7 @@ def settings(net: torch.nn.Module, started: float) -> dict[str, str]:
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "device": f"{like.device}, {str(like.dtype).removeprefix('torch.')}",
         "threads": str(torch.get_num_threads()),
         "seconds": f"{time.perf_counter() - started:.1f}",

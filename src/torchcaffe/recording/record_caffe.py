@@ -372,7 +372,8 @@ def versions(caffe, args):
     found = {"caffe": getattr(caffe, "__version__", "unknown, before 1.0")}
     found["numpy"] = np.__version__
     found["python"] = platform.python_version()
-    found["platform"] = platform.platform()
+    libc = " ".join(part for part in platform.libc_ver() if part)
+    found["platform"] = " ".join([platform.system(), platform.machine(), libc]).strip()
     found["mode"] = "CPU" if args.gpu is None else "GPU %d" % args.gpu
     try:
         with open("/proc/self/maps") as file:
