@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 import torchcaffe.convert as conversion
 from codegen.cases import FOLDER, MARK, build, randomise
 from torchcaffe import proto
+from torchcaffe.codegen import trial
 from torchcaffe.codegen.module import Printed
 from torchcaffe.convert import FILES, convert, load_folder
 from torchcaffe.errors import ConversionError, LayerError
@@ -323,6 +324,45 @@ def test_blocks_that_go_wrong_are_left_out(tmp_path: Path, monkeypatch: pytest.M
     report = convert(case("resnet"), tmp_path)
     assert report.largest_difference == 0
     assert "class Bottleneck" not in (tmp_path / "model.py").read_text()
+
+
+def test_weights_that_are_all_one_number_prove_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With zeros for weights, every module gives the same; so it is tried with others."""
+    net = case("inception")
+    with torch.no_grad():
+        for parameter in net.parameters():
+            parameter.zero_()
+    assert convert(net, tmp_path / "right").largest_difference == 0
+    assert not any(value.any() for value in load_file(tmp_path / "right" / FILES[1]).values())
+    print_net = trial.print_net
+
+    def broken(*args: object, **kwargs: object) -> Printed:
+        printed = print_net(*args, **kwargs)
+        return break_source(printed, "self.relu1(self.conv1(data))", "self.conv1(data)")
+
+    monkeypatch.setattr(conversion, "print_net", broken)
+    monkeypatch.setattr(trial, "print_net", broken)
+    with pytest.raises(ConversionError, match="computes something else"):
+        convert(net, tmp_path / "wrong")
+
+
+def test_weights_that_vary_are_enough() -> None:
+    net = case("lenet")
+    with torch.no_grad():
+        net.params["conv1"][1].zero_()
+    assert trial.scrambled(net) is None
+    with torch.no_grad():
+        net.params["conv1"][0].zero_()
+    twin = trial.scrambled(net)
+    assert twin is not None and not net.params["conv1"][0].any()
+    assert all(value.any() for value in twin.parameters())
+
+
+def test_views_are_copied_for_training(tmp_path: Path) -> None:
+    net = net_of(VIEWS, "TRAIN")
+    assert convert(net, tmp_path).largest_difference == 0
 
 
 def test_load_folder_wants_what_convert_wrote(tmp_path: Path) -> None:

@@ -19,7 +19,13 @@ from torch import Tensor, nn
 from torchcaffe.codegen.module import Printed, print_net
 from torchcaffe.codegen.names import class_name as as_class_name
 from torchcaffe.codegen.readme import readme
-from torchcaffe.codegen.trial import construct, differences, module_outputs, trial
+from torchcaffe.codegen.trial import (
+    construct,
+    differences,
+    module_outputs,
+    trial,
+    try_other_weights,
+)
 from torchcaffe.errors import ConversionError
 from torchcaffe.net import CaffeNet
 from torchcaffe.parity.compare import Difference
@@ -147,12 +153,17 @@ def _write(
     expected: Mapping[str, Tensor],
 ) -> tuple[Printed, list[Difference]]:
     """Source and weights that were tried: with blocks, or else one layer after the other."""
+
+    def write(blocks: bool) -> tuple[Printed, list[Difference]]:
+        printed = print_net(net, name, blocks=blocks)
+        found = _try(net, printed, folder, given, expected)
+        try_other_weights(net, printed.class_name, blocks, given)
+        return printed, found
+
     try:
-        printed = print_net(net, name)
-        return printed, _try(net, printed, folder, given, expected)
+        return write(True)
     except Exception:
-        printed = print_net(net, name, blocks=False)
-        return printed, _try(net, printed, folder, given, expected)
+        return write(False)
 
 
 def _try(

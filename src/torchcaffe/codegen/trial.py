@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from torchcaffe.build import DATA_LAYERS
-from torchcaffe.codegen.module import Printed
+from torchcaffe.codegen.module import Printed, print_net
 from torchcaffe.errors import CaffeError, ConversionError
 from torchcaffe.layers._exactness import bitwise
 from torchcaffe.net import CaffeNet
@@ -88,7 +88,7 @@ def run_net(
     modules = [module for module in net.modules() if module is not net]
     changing = any(hasattr(m, "reset_state") or hasattr(m, "go_to") for m in modules)
     if net.phase == "TRAIN" or changing:
-        net = copy.deepcopy(net)
+        net = _copy(net)
         net.reset_state()
     with _torch_random_numbers(net), torch.no_grad():
         run = net.run(given)
@@ -99,6 +99,37 @@ def run_net(
         for name in step.tops
     }
     return {**given, **read}, {name: run.blobs[name] for name in net.outputs}
+
+
+def _copy(net: CaffeNet) -> CaffeNet:
+    """A deep copy; parameters that are views of others are copied as they are."""
+    views = {
+        id(value): value.detach()
+        for module in net.modules()
+        for value in vars(module).values()
+        if isinstance(value, Tensor) and value.grad_fn is not None
+    }
+    return copy.deepcopy(net, views)
+
+
+def scrambled(net: CaffeNet) -> CaffeNet | None:
+    """A copy with other weights, if those of some layer are all one number, which hides mix-ups.
+
+    Biases and the like often are before training; the weights tell layers apart without them.
+    """
+    weights = [value for value in net.parameters() if value.dim() > 1 and value.numel() > 1]
+    if all(bool((value != value.flatten()[0]).any()) for value in weights):
+        return None
+    twin = _copy(net)
+    generator = torch.Generator().manual_seed(SEED)
+    with torch.no_grad():
+        for value in (*twin.parameters(), *twin.buffers()):
+            if value.dim() > 1:
+                numbers = torch.randn(value.shape, generator=generator)
+                value.copy_(numbers * (value.shape[0] / value.numel()) ** 0.5)
+            else:
+                value.copy_(torch.rand(value.shape, generator=generator) + 0.5)
+    return twin
 
 
 @contextmanager
@@ -138,6 +169,22 @@ def module_outputs(
         torch.manual_seed(SEED)
         answer = model(**{argument: given[name] for name, argument in printed.inputs.items()})
     return answer if isinstance(answer, dict) else dict.fromkeys(printed.outputs, answer)
+
+
+def try_other_weights(net: CaffeNet, name: str, blocks: bool, given: Mapping[str, Tensor]) -> None:
+    """Where the net's own weights prove little, compare once more with random ones."""
+    twin = scrambled(net)
+    if twin is None:
+        return
+    inputs = {name: value for name, value in given.items() if name in net.inputs}
+    all_inputs, expected = run_net(twin, inputs)
+    printed = print_net(twin, name, blocks=blocks)
+    model = construct(printed.source, printed.class_name)
+    model.load_state_dict(printed.state.tensors, strict=False)
+    answer = module_outputs(model, twin, printed, all_inputs)
+    # Plain torch operators promise Caffe's bits for finite numbers only.
+    if all(bool(value.isfinite().all()) for value in expected.values()):
+        differences(answer, expected)
 
 
 def differences(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> list[Difference]:
