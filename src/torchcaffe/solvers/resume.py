@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def save_snapshot(solver: Solver) -> Path:
-    """Write the model, then the state that names it, then what Caffe loses.
+    """Write the model, then what Caffe loses, then the state that names the model.
 
-    Each file is whole when it appears, so that a state never lies beside half a model.
+    Each file is whole when it appears, so that all of a snapshot is there when its state is.
     """
     param = solver.param
     model_end, state_end = SUFFIXES[param.snapshot_format]
@@ -35,14 +35,14 @@ def save_snapshot(solver: Solver) -> Path:
     solver.tell(Snapshotting("model", Path(base + model_end)))
     write_model(solver.net, Path(base + model_end), solver.optimizer.updates)
     history = [value.detach().cpu().float().numpy() for value in solver.history]
+    torch_path = Path(base + TORCH_STATE)
+    if param.snapshot_format == "TORCH":
+        solver.tell(Snapshotting("torch", torch_path))
+        write_tree(torch_path, solver.before_test or capture(solver))
     path = Path(base + state_end)
     solver.tell(Snapshotting("state", path))
     write_state(path, State(solver.iter, solver.current_step, base + model_end, history))
-    if param.snapshot_format == "TORCH":
-        path = Path(base + TORCH_STATE)
-        solver.tell(Snapshotting("torch", path))
-        write_tree(path, solver.before_test or capture(solver))
-    return path
+    return torch_path if param.snapshot_format == "TORCH" else path
 
 
 def restore(solver: Solver, path: Path, model: Path | None) -> None:
