@@ -11,6 +11,7 @@ from torch import Tensor
 
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import bitwise, ulp
+from torchcaffe.layers._pieces import in_pieces
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
@@ -33,12 +34,12 @@ class ExpFunction(torch.autograd.Function):
 
 
 def expf(x: Tensor) -> Tensor:
-    """exp(x) to the bits of the C library's expf, in glibc since 2.27.
+    """exp(x) to the bits of the C library's expf, in glibc since 2.27."""
+    return torch.exp(x) if x.dtype == torch.float64 else in_pieces(expf_polynomial, x)
 
-    There, as here, it is a polynomial around the nearest 32nd power of 2, in float64.
-    """
-    if x.dtype == torch.float64:
-        return torch.exp(x)
+
+def expf_polynomial(x: Tensor) -> Tensor:
+    """exp(x) by a polynomial around the nearest 32nd power of 2, in float64, as in glibc."""
     r = x.to(torch.float64, copy=True).clamp_(-150, 150).mul_(46.16624130844683)  # 32 / log(2)
     k = r.round()
     r.sub_(k)

@@ -10,6 +10,7 @@ from torch import Tensor
 from torchcaffe.layers._call import Bottom, Call
 from torchcaffe.layers._exactness import bitwise
 from torchcaffe.layers._geometry import refuse_cudnn
+from torchcaffe.layers._pieces import in_pieces
 from torchcaffe.layers._registry import Plan, Setup, caffe_layer
 
 
@@ -27,8 +28,7 @@ class SigmoidFunction(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Tensor:
         """dx = (dy * y) * (1 - y), the second product in float64."""
         (y,) = ctx.saved_tensors
-        dx: Tensor = (1 - y.double()).mul_(grad * y)
-        return dx.to(grad.dtype)
+        return in_pieces(logistic_slope, y, grad)
 
 
 def logistic(x: Tensor) -> Tensor:
@@ -36,7 +36,15 @@ def logistic(x: Tensor) -> Tensor:
 
     Caffe writes it tanh(x / 2) / 2 + 1 / 2, which far below 1/2 leaves multiples of 2**-54.
     """
-    return x.to(torch.float64, copy=True).sigmoid_().sub_(0.5).add_(0.5).to(x.dtype)
+    return in_pieces(
+        lambda x: x.to(torch.float64, copy=True).sigmoid_().sub_(0.5).add_(0.5).to(x.dtype), x
+    )
+
+
+def logistic_slope(y: Tensor, grad: Tensor) -> Tensor:
+    """(grad * y) * (1 - y), the second product in float64."""
+    slope: Tensor = (1 - y.double()).mul_(grad * y)
+    return slope.to(grad.dtype)
 
 
 def sigmoid(x: Tensor) -> Tensor:
