@@ -27,13 +27,7 @@ _SIGNS = {
 }
 _RANKS = dict(_SIGNS.values())
 
-_ROUNDING = {
-    "torch.nn.Dropout",
-    "torch.nn.LeakyReLU",
-    "torch.nn.LocalResponseNorm",
-    "torch.nn.functional.leaky_relu",
-    "torch.nn.functional.local_response_norm",
-}
+_ROUNDING = {"torch.nn.LeakyReLU", "torch.nn.functional.leaky_relu"}
 """Targets that round their numbers to the input's type: 0.1 will do for float32's 0.1."""
 
 
