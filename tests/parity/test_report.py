@@ -247,8 +247,8 @@ def test_points_stand_where_they_belong() -> None:
     drawn = plot(FAILS.rows, 3)
     errors, shares = drawn.panels
     assert errors.limit is None and shares.limit is not None
-    assert f"M166.7 {EQUAL:g}h0" in errors.local
-    heights = [float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)h0", shares.chained)]
+    assert f"M166.7 {EQUAL:g}h.1" in errors.local
+    heights = [float(y) for y in re.findall(r"M[\d.]+ ([\d.]+)h.1", shares.chained)]
     assert heights[0] > shares.limit > heights[1]
     assert drawn.mark is not None and drawn.mark.label == "layer1"
     assert [column.row for column in drawn.columns] == list(FAILS.rows)
@@ -360,6 +360,16 @@ class TestInABrowser:
         steps = """const button = page.querySelectorAll("th button")[2];
         for (const _ of [1, 2]) { button.click(); lines.push(seen()); }"""
         assert found_by(steps, tmp_path, FAILS) == ["r0 r1 r2", "r1 r2 r0", "r0 r1 r2"]
+
+    def test_what_cannot_be_compared_sorts_as_the_largest(self, tmp_path: Path) -> None:
+        odd = compare("x", BASE, BASE[:1], bitwise())
+        found = verification(
+            row(0, held(900), held(900)), row(1, held(1, bitwise()), held(1, bitwise())),
+            row(2, odd, odd),
+        )  # fmt: skip
+        steps = """for (const button of [0, 2].map((n) => page.querySelectorAll("th button")[n])) {
+        button.click(); lines.push(seen()); }"""
+        assert found_by(steps, tmp_path, found) == ["r0 r1 r2", "r2 r0 r1", "r1 r2 r0"]
 
     @pytest.mark.parametrize("width", [400, 1600])
     def test_nothing_is_wider_than_the_window(

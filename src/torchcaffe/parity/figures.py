@@ -138,7 +138,7 @@ def _panel(
         spots = {
             (round((depth + 0.5) * step, 1), round(place(value), 1)) for depth, value in points
         }
-        return "".join(f"M{x:g} {y:g}h0" for x, y in sorted(spots))
+        return "".join(f"M{x:g} {y:g}h.1" for x, y in sorted(spots))
 
     every = ceil((high - low) / 5)
     powers = range(high, low - 1, -every)

@@ -19,6 +19,8 @@ from torchcaffe.parity.figures import Plot, digits, histograms, needs, plot, sha
 from torchcaffe.parity.verification import GRADIENTS, Row, Verification
 from torchcaffe.proto.files import replacing
 
+LARGEST = 1e300
+"""Stands for infinity, which a script would not read under Python's name."""
 FORWARD = ("blob", "statistic")
 
 
@@ -72,6 +74,7 @@ def _environment() -> Environment:
         "count": _count,
         "views": _views,
         "place": id,
+        "keys": _keys,
         "parted": _parted,
         "digest": _digest,
     }
@@ -137,6 +140,15 @@ def _views(row: Row) -> list[tuple[str, Difference | None]]:
     if row.equal:
         return [("both", row.chained)]
     return [("alone", row.local), ("in the net", row.chained)]
+
+
+def _keys(row: Row) -> str:
+    """What a table is sorted by; what could not be compared counts as the largest."""
+    compared = [view for view in row.views if view.met is not None]
+    if len(compared) < max(1, len(row.views)):
+        return f"{LARGEST:g} {LARGEST:g} {LARGEST:g}"
+    sizes = [(view.max_abs, view.max_rel, view.share) for view in compared]
+    return " ".join(f"{min(max(size), LARGEST):.3g}" for size in zip(*sizes, strict=True))
 
 
 def _plain(value: object) -> str:
