@@ -247,6 +247,11 @@ def _notes(net: CaffeNet, recording: Recording) -> Iterator[str]:
     if recording.training is not None:
         count = len(recording.training.get("iterations", []))
         yield f"A training run of {count} iterations was recorded too; it is not replayed here."
+    if recording.has_gradients and any(layer.bottoms is None for layer in recording.layers):
+        yield (
+            "That pycaffe does not tell what a layer's bottoms are: gradients are compared for the "
+            "whole net, not layer by layer, and between in-place layers not at all."
+        )
     if not recording.has_gradients and recording.phase == "TRAIN":
         yield "No gradients were recorded (--backward), so none are compared."
 

@@ -79,6 +79,8 @@ class Backward:
             chained = None
             if (visit.place, name) in self._first:
                 chained = self.chained.get(f"diff/{name}")
+            elif recorded is None:
+                continue  # an in-place layer went over it, and that pycaffe told no bottoms
             shape = step.bottom_shapes[position]
             yield Row(
                 "gradient", step.name, step.kind.name, name, shape, visit.place, local, chained
