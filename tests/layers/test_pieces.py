@@ -35,3 +35,11 @@ def test_inputs_may_lie_otherwise_in_memory() -> None:
     assert torch.equal(in_pieces(halved_difference, a, b.t()), halved_difference(a, b.t()))
     assert torch.equal(in_pieces(halved_difference, b.t(), a), halved_difference(b.t(), a))
     assert torch.equal(in_pieces(halved_difference, a, expanded), halved_difference(a, expanded))
+
+
+def test_compiled_there_are_no_pieces() -> None:
+    whole = torch.compile(
+        lambda a, b: in_pieces(halved_difference, a, b), fullgraph=True, backend="eager"
+    )
+    a, b = torch.randn(2, 40000), torch.randn(2, 40000)
+    assert torch.equal(whole(a, b), halved_difference(a, b))

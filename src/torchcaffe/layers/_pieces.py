@@ -14,10 +14,10 @@ def in_pieces(function: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
     So the float64 numbers made on the way stay in the cache: in whole tensors, they take several
     times as long. The inputs have one shape.
     """
-    first, piece = inputs[0], 32768 * torch.get_num_threads()
-    whole = first.numel() <= piece or not first.is_contiguous()
-    if whole or not first.is_cpu or torch.compiler.is_compiling():
+    first = inputs[0]
+    if torch.compiler.is_compiling() or not (first.is_cpu and first.is_contiguous()):
         return function(*inputs)
+    piece = 32768 * torch.get_num_threads()
     y = torch.empty_like(first)
     for part, *given in zip(*[x.reshape(-1).split(piece) for x in (y, *inputs)], strict=True):
         part.copy_(function(*given))
