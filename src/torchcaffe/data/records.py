@@ -76,14 +76,15 @@ class Records(TransformedFeed):
         self.place = None if key is None else np.asarray(key).astype(np.uint8).tobytes()
 
 
-def datum_pixels(datum: Datum, transformer: Transformer, what: str) -> Array:
+def datum_pixels(datum: Datum, transformer: Transformer | None, what: str) -> Array:
     """A record's image: (C, H, W) uint8 or, from float_data, float32.
 
-    Raises InputError if it does not decode, or holds fewer numbers than its shape says.
+    The transformer says whether an encoded image is made to have 3 channels, or 1. Raises
+    InputError if it does not decode, or the record holds fewer numbers than its shape says.
     """
     if datum.encoded:
         flag = cv2.IMREAD_UNCHANGED
-        if transformer.force_color or transformer.force_gray:
+        if transformer and (transformer.force_color or transformer.force_gray):
             flag = cv2.IMREAD_COLOR if transformer.force_color else cv2.IMREAD_GRAYSCALE
         return decode(np.frombuffer(datum.data, np.uint8), flag, what)
     shape = (datum.channels, datum.height, datum.width)
