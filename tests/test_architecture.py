@@ -19,7 +19,7 @@ ORDER = [
     ("layers",),
     ("graph", "need", "register"),
     ("build",),
-    ("optimize", "overwrite"),
+    ("optimize", "overwrite", "parameters"),
     ("net",),
     ("weights", "parity", "inspection", "images"),
     ("codegen",),

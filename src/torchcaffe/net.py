@@ -15,13 +15,21 @@ import torch
 from torch import Tensor, nn
 
 from torchcaffe.build import Step, apply, build_steps, explain, without_gradient
-from torchcaffe.errors import InputError, LayerError, NetError
-from torchcaffe.fillers import fill
+from torchcaffe.errors import InputError
 from torchcaffe.graph import filter_layers, merged_state
 from torchcaffe.layers._data import DataLayer
 from torchcaffe.layers._registry import Shape, shape_text
 from torchcaffe.optimize import OptimizedNet
 from torchcaffe.overwrite import apply_overwritten
+from torchcaffe.parameters import (
+    Learnable,
+    fill_blobs,
+    freeze,
+    give_memory,
+    multipliers,
+    share,
+    tensor_of,
+)
 from torchcaffe.proto.schema import NetParameter, ParamSpec
 from torchcaffe.random import Mersenne
 
@@ -40,17 +48,6 @@ class Run:
     blobs: dict[str, Tensor]
     first: dict[str, Tensor]
     loss: Tensor
-
-
-@dataclass(frozen=True)
-class Learnable:
-    """A parameter blob that its layer owns, with its multipliers as a solver sees them."""
-
-    layer: str
-    index: int
-    value: Tensor
-    lr_mult: float
-    decay_mult: float
 
 
 class CaffeNet(nn.Module):
@@ -95,8 +92,10 @@ class CaffeNet(nn.Module):
         self.keys: list[str | None] = []
         self._own_modules()
         self._fill(set(unfilled) if seed is None else set())
-        self._share()
-        self._freeze()
+        self._owned, self._views = share(self.steps)
+        self._refresh_views()
+        _ = self.learnable  # which refuses sharers that contradict each other
+        freeze(self.steps)
 
     def _own_modules(self) -> None:
         """Register each layer's module under the layer's name and give it memory."""
@@ -110,7 +109,7 @@ class CaffeNet(nn.Module):
             # Layers may be called "type" or "forward": add_module would refuse those.
             self._modules[key] = step.module
             if step.plan.module is None:
-                _give_memory(step, step.module)
+                give_memory(step, step.module)
             if hasattr(step.module, "stream"):
                 setattr(step.module, "stream", self.stream if self.rng == "caffe" else None)  # noqa: B010
             self.keys.append(key)
@@ -119,63 +118,8 @@ class CaffeNet(nn.Module):
         for step in self.steps:
             if isinstance(step.module, DataLayer):
                 step.module.begin(self.stream)
-            if step.module is None or step.name in unfilled:
-                continue
-            filled: set[int] = set()
-            order = step.plan.fill_order
-            for index in range(len(step.plan.blobs)) if order is None else order:
-                blob = _tensor(step.module, step.plan.blobs[index].attribute)
-                try:
-                    values = fill(step.plan.blobs[index].filler, tuple(blob.shape), self.stream)
-                except LayerError as error:
-                    raise step.setup.refuse(str(error)) from error
-                except MemoryError:
-                    raise _no_memory(step, blob) from None
-                if index not in filled:
-                    with torch.no_grad():
-                        blob.copy_(torch.from_numpy(values))
-                filled.add(index)
-
-    def _share(self) -> None:
-        """Let parameters of the same name be one tensor, that of the first layer."""
-        owners: dict[str, tuple[Step, int]] = {}
-        self._views: list[tuple[nn.Module, str, nn.Module, str, Shape]] = []
-        for step in self.steps:
-            for index, spec in enumerate(step.specs):
-                if spec.name in owners:
-                    self._share_one(step, index, *owners[spec.name])
-                elif spec.name:
-                    owners[spec.name] = (step, index)
-        self._owned = owners
-        self._refresh_views()
-        _ = self.learnable  # which refuses sharers that contradict each other
-
-    def _share_one(self, step: Step, index: int, owner: Step, owner_index: int) -> None:
-        assert step.module is not None and owner.module is not None
-        attribute = step.plan.blobs[index].attribute
-        source = owner.plan.blobs[owner_index].attribute
-        mine, theirs = _tensor(step.module, attribute), _tensor(owner.module, source)
-        spec = step.specs[index]
-        same = mine.shape == theirs.shape
-        if not same and not (spec.share_mode == "PERMISSIVE" and mine.numel() == theirs.numel()):
-            raise step.setup.refuse(
-                f'shares parameter "{spec.name}" with layer "{owner.name}", but its blob {index} '
-                f"is {shape_text(mine.shape)} and the owner's is {shape_text(theirs.shape)}"
-                + ("" if mine.numel() != theirs.numel() else "; share_mode: PERMISSIVE allows it")
-            )
-        holder, leaf = _holder(step.module, attribute)
-        if same:
-            setattr(holder, leaf, _tensor(owner.module, source))
-        else:
-            del holder._parameters[leaf]
-            self._views.append((holder, leaf, owner.module, source, tuple(mine.shape)))
-
-    def _freeze(self) -> None:
-        for step in self.steps:
-            for blob, need in zip(step.plan.blobs, step.needs.params, strict=True):
-                tensor = _tensor(step.module, blob.attribute) if step.module else None
-                if isinstance(tensor, nn.Parameter) and not need:
-                    tensor.requires_grad_(False)
+            if step.module is not None and step.name not in unfilled:
+                fill_blobs(step, step.module, self.stream)
 
     # What the net consists of
 
@@ -226,7 +170,7 @@ class CaffeNet(nn.Module):
     def params(self) -> dict[str, list[Tensor]]:
         """The parameter blobs of each layer that has any, in Caffe's order."""
         return {
-            step.name: [_tensor(module, blob.attribute) for blob in step.plan.blobs]
+            step.name: [tensor_of(module, blob.attribute) for blob in step.plan.blobs]
             for step, module in zip(self.steps, self._step_modules(), strict=True)
             if module is not None and step.plan.blobs
         }
@@ -253,7 +197,7 @@ class CaffeNet(nn.Module):
                 entry[1].append(spec)
         learnable = []
         for (layer, index), (value, specs) in result.items():
-            rate, decay = _multipliers(layer, specs)
+            rate, decay = multipliers(layer, specs)
             # BatchNorm's statistics are listed with the rest, at a rate of 0.
             rate = rate if isinstance(value, nn.Parameter) else 0.0
             learnable.append(Learnable(layer, index, value, rate, decay))
@@ -423,8 +367,8 @@ class CaffeNet(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CaffeNet:
         # Views of shared parameters belong to no leaf, which torch refuses to copy.
-        for holder, leaf, *_ in self._views:
-            delattr(holder, leaf)
+        for view in self._views:
+            delattr(view.holder, view.leaf)
         twin = type(self).__new__(type(self))
         memo[id(self)] = twin
         twin.__dict__.update(copy.deepcopy(self.__dict__, memo))
@@ -433,54 +377,5 @@ class CaffeNet(nn.Module):
         return twin
 
     def _refresh_views(self) -> None:
-        for holder, leaf, owner, source, shape in self._views:
-            setattr(holder, leaf, _tensor(owner, source).view(shape))
-
-
-def _give_memory(step: Step, module: nn.Module) -> None:
-    """Put real tensors, not yet filled, in place of a planned module's."""
-    for part in module.modules():
-        kinds: tuple[dict[str, Any], ...] = (part._parameters, part._buffers)
-        for tensors in kinds:
-            for name, planned in tensors.items():
-                if planned is None:
-                    continue
-                try:
-                    memory = torch.empty(planned.shape, device="cpu")
-                except (RuntimeError, MemoryError):
-                    raise _no_memory(step, planned) from None
-                is_parameter = isinstance(planned, nn.Parameter)
-                tensors[name] = nn.Parameter(memory) if is_parameter else memory
-
-
-def _no_memory(step: Step, blob: Tensor) -> LayerError:
-    return step.setup.refuse(
-        f"its parameters of {shape_text(blob.shape)} take {4 * blob.numel():,} bytes, more than "
-        f"there is memory for"
-    )
-
-
-def _holder(module: nn.Module, attribute: str) -> tuple[nn.Module, str]:
-    path, _, leaf = attribute.rpartition(".")
-    return (module.get_submodule(path) if path else module), leaf
-
-
-def _tensor(module: nn.Module, attribute: str) -> Tensor:
-    holder, leaf = _holder(module, attribute)
-    value = getattr(holder, leaf)
-    assert isinstance(value, Tensor)
-    return value
-
-
-def _multipliers(layer: str, specs: Sequence[ParamSpec]) -> tuple[float, float]:
-    """The one value that the sharing layers give each multiplier, 1 if none does."""
-    chosen = []
-    for field in ("lr_mult", "decay_mult"):
-        given = [getattr(spec, field) for spec in specs if spec.has(field)]
-        if len(set(given)) > 1:
-            raise NetError(
-                f'layer "{layer}": layers that share its parameter give different {field}: '
-                f"{', '.join(f'{value:g}' for value in given)}"
-            )
-        chosen.append(given[0] if given else 1.0)
-    return chosen[0], chosen[1]
+        for view in self._views:
+            view.put()

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from torchcaffe.errors import SolverError
 from torchcaffe.layers._registry import shape_text
-from torchcaffe.net import CaffeNet, Run, _holder
+from torchcaffe.net import CaffeNet, Run
+from torchcaffe.parameters import holder_of
 from torchcaffe.solvers._single import single
 from torchcaffe.solvers.events import Output, Request, Tested, Testing, TestInterrupted
 
@@ -85,10 +86,10 @@ def _listed(blobs: Sequence[Tensor]) -> str:
 
 
 def _put(net: CaffeNet, module: torch.nn.Module, attribute: str, value: Tensor) -> None:
-    holder, leaf = _holder(module, attribute)
+    holder, leaf = holder_of(module, attribute)
     if getattr(holder, leaf) is value:
         return
-    net._views = [view for view in net._views if view[:2] != (holder, leaf)]
+    net._views = [view for view in net._views if (view.holder, view.leaf) != (holder, leaf)]
     if not isinstance(value, torch.nn.Parameter):
         holder._parameters.pop(leaf, None)
     setattr(holder, leaf, value)
