@@ -24,7 +24,7 @@ class SigmoidLossFunction(torch.autograd.Function):
         counts = None if ignore is None else target.long() != ignore
         ctx.divisor = loss_divisor(mode, counts, x.numel(), x.shape[0])
         ctx.save_for_backward(x, target, counts)
-        positive = (x >= 0).to(x.dtype)
+        positive = torch.ge(x, 0, out=torch.empty_like(x))
         terms = torch.addcmul(x, x, positive, value=-2).exp_().add_(1).log_()
         terms = terms.sub_((target - positive).mul_(x))
         if counts is not None:
