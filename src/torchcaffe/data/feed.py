@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +21,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Batch = tuple[Array, ...]
 State = dict[str, Any]
 F = TypeVar("F", bound="Feed")
+
+WORKERS = 2
+"""Threads that decode images."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,34 @@ class Feed:
         return self.at(self.state())
 
 
+@dataclass(frozen=True)
+class Item:
+    """One image of a batch before it is decoded."""
+
+    what: str
+    """Its name in an error."""
+    pixels: Callable[[], Array]
+    """Decodes it: (C, H, W)."""
+    label: float
+    words: list[int]
+    """The random words for the transformer, drawn in the order of the batch."""
+
+
+def _decoded(item: Item) -> Array:
+    return item.pixels()
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """The threads that decode, for a process: a forked one has none of its parent's."""
+    return ThreadPoolExecutor(WORKERS, "decode")
+
+
 class TransformedFeed(Feed):
     """A source whose images pass a transformer, made ahead by a thread."""
+
+    decodes = True
+    """Whether it takes long to get an image's pixels."""
 
     def __init__(self, setting: Setting, transformer: Transformer) -> None:
         self.batch_size, self.phase = setting.batch_size, setting.phase
@@ -96,21 +127,23 @@ class TransformedFeed(Feed):
         self.shapes = [(self.batch_size, *self.transformer.shape(first, what))]
         self.shapes += [(self.batch_size,)] * self.labels
 
-    def make(self, items: Iterable[tuple[str, Array, float, list[int]]]) -> Batch:
-        """A batch of items: name, pixels (C, H, W), label and random words of each."""
+    def make(self, items: Iterable[Item]) -> Batch:
+        """A batch of items; images are decoded by several threads, and used in order."""
         data: Array | None = None
         labels = np.empty(self.batch_size, np.float32)
-        for place, (what, pixels, label, words) in enumerate(items):
-            shape = self.transformer.shape(pixels, what)
+        listed = list(items)
+        decoded = (_pool(os.getpid()).map if self.decodes else map)(_decoded, listed)
+        for place, (item, pixels) in enumerate(zip(listed, decoded, strict=True)):
+            shape = self.transformer.shape(pixels, item.what)
             if data is None:
                 data = np.empty((self.batch_size, *shape), np.float32)
             if data.shape[1:] != shape:
                 raise InputError(
-                    f"{what} makes {_text(shape)} in a batch of {_text(data.shape[1:])}; images "
-                    f"of several sizes need a crop_size, resizing, or a batch_size of 1"
+                    f"{item.what} makes {_text(shape)} in a batch of {_text(data.shape[1:])}; "
+                    f"images of several sizes need a crop_size, resizing, or a batch_size of 1"
                 )
-            self.transformer.apply(pixels, words, data[place])
-            labels[place] = label
+            self.transformer.apply(pixels, item.words, data[place])
+            labels[place] = item.label
         assert data is not None
         return (data, labels) if self.labels else (data,)
 

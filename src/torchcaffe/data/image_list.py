@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from torchcaffe.data.feed import Setting, State, TransformedFeed, stream_at, stream_state
+from torchcaffe.data.feed import Item, Setting, State, TransformedFeed, stream_at, stream_state
 from torchcaffe.data.pictures import read_picture
 from torchcaffe.data.transformer import Transformer
 from torchcaffe.errors import InputError
@@ -61,7 +62,7 @@ class ImageList(TransformedFeed):
         """See Feed."""
         return self.make(self._items())
 
-    def _items(self) -> Iterator[tuple[str, Array, float, list[int]]]:
+    def _items(self) -> Iterator[Item]:
         for _ in range(self.batch_size):
             place = int(self.order[self.line])
             words = self.transformer.draw()
@@ -70,7 +71,8 @@ class ImageList(TransformedFeed):
                 self.line = 0
                 if self.param.shuffle:
                     self._shuffle()
-            yield self._path(place), self._pixels(place), self.lines[place][1], words
+            pixels = partial(self._pixels, place)
+            yield Item(self._path(place), pixels, self.lines[place][1], words)
 
     def _path(self, place: int) -> str:
         return self.param.root_folder + self.lines[place][0]

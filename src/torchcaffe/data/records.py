@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import cv2
 import numpy as np
 
-from torchcaffe.data.feed import Setting, State, TransformedFeed
+from torchcaffe.data.feed import Item, Setting, State, TransformedFeed
 from torchcaffe.data.lmdb_file import Cursor, key_text
 from torchcaffe.data.pictures import decode
 from torchcaffe.data.transformer import Transformer
@@ -36,13 +37,13 @@ class Records(TransformedFeed):
         self.cursor: Cursor | None = Cursor(source)
         what, datum = self._parsed(*self.cursor.item())
         self.declare(datum_pixels(datum, self.transformer, what), what)
-        self.first_is_encoded = datum.encoded
+        self.decodes = datum.encoded
 
     def batch(self) -> tuple[Array, ...]:
         """See Feed."""
         return self.make(self._items())
 
-    def _items(self) -> Iterator[tuple[str, Array, float, list[int]]]:
+    def _items(self) -> Iterator[Item]:
         if self.cursor is None:
             self.cursor = Cursor(self.source, self.place)
         for _ in range(self.batch_size):
@@ -50,9 +51,9 @@ class Records(TransformedFeed):
                 self._advance(self.cursor)
             what, datum = self._parsed(*self.cursor.item())
             words = self.transformer.draw()
-            pixels = datum_pixels(datum, self.transformer, what)
+            pixels = partial(datum_pixels, datum, self.transformer, what)
             self._advance(self.cursor)
-            yield what, pixels, datum.label, words
+            yield Item(what, pixels, datum.label, words)
 
     def _advance(self, cursor: Cursor) -> None:
         cursor.advance()

@@ -51,7 +51,7 @@ def data(layer: Setup) -> Plan:
 
     def make() -> Records:
         feed = Records(p.source, setting(layer, p.batch_size), transformer(layer))
-        if not feed.first_is_encoded:
+        if not feed.decodes:
             forced = ("force_color", "force_gray")
             warn_unused(layer, t, forced, "leave it out: the records are not encoded images")
         return feed
