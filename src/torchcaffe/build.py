@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -18,7 +19,7 @@ from torch import nn
 from torchcaffe.errors import InputError, LayerError, NetError, NetWarning, UnknownLayerError
 from torchcaffe.graph import insert_splits
 from torchcaffe.layers._call import Bottom, Call, Function
-from torchcaffe.layers._exactness import Exactness
+from torchcaffe.layers._exactness import Exactness, of_terms
 from torchcaffe.layers._registry import (
     LayerType,
     Plan,
@@ -71,7 +72,42 @@ class Step:
     @property
     def exactness(self) -> Exactness:
         """The class of the forward pass: the options' own, or the type's."""
-        return self.plan.exactness or self.kind.exactness
+        return of_terms(self.plan.exactness or self.kind.exactness, self.terms)
+
+    @property
+    def gradient(self) -> Exactness:
+        """The class of the gradients."""
+        return of_terms(self.kind.gradient, max(self.terms, self._gradient_terms))
+
+    @property
+    def terms(self) -> int:
+        """How many numbers the forward pass adds up, at most, for one of a top.
+
+        By the multiply-adds where there are; otherwise all of a bottom that one number of the top
+        stands for, or where the shapes are the same, a row across the channels or all of a channel.
+        """
+        tops = sum(prod(shape) for shape in self.top_shapes)
+        bottom = prod(self.bottom_shapes[0]) if self.bottom_shapes else 0
+        if self.plan.multiply_adds:
+            return self.plan.multiply_adds // max(tops, 1)
+        if bottom == tops and len(self.bottom_shapes[0]) > 1:
+            channels = max(self.bottom_shapes[0][1], 1)
+            return max(channels, bottom // channels)
+        return bottom // max(tops, 1)
+
+    @property
+    def _gradient_terms(self) -> int:
+        """As ``terms``: a weight's over all places of its output, a bottom's over its weights."""
+        tops = sum(prod(shape) for shape in self.top_shapes)
+        bottoms = sum(prod(shape) for shape in self.bottom_shapes)
+        shapes = [
+            blob.shape
+            for spec in self.plan.blobs
+            if self.module is not None
+            for blob in [attrgetter(spec.attribute)(self.module)]
+        ]
+        weights = [tops // shape[0] if len(shape) else tops for shape in shapes]
+        return max([self.plan.multiply_adds // max(bottoms, 1), *weights])
 
     @property
     def indices(self) -> tuple[int, ...]:

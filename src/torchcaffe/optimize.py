@@ -58,7 +58,8 @@ class FusedConvolution:
     def pack(self, size: Shape) -> None:
         """Lay the weight out as oneDNN likes it for bottoms of ``size``."""
         weight = self.weight.contiguous(memory_format=torch.channels_last)
-        if weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        if weight.device.type == "cpu" and has_onednn:
             weight = torch.ops.mkldnn._reorder_convolution_weight(
                 weight, self.pad, self.stride, self.dilation, self.group, list(size)
             )

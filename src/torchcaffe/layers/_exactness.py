@@ -12,14 +12,16 @@
     weights and numbers that torch's operators compute on the way. For a dot product of n terms
     that is the root of the sum of ``(a_i * b_i)**2``, and ``sqrt(n) * S`` is about the sum of
     ``|a_i * b_i|``. Rounding errors have no preferred sign, so summing n terms one after the other
-    costs about ``sqrt(n) / 2`` roundings (Higham and Mary 2019). The default, 8, is that of 256
-    terms: libraries sum longer rows in blocks. 4 makes room for the unluckiest among millions.
+    costs about ``sqrt(n) / 2`` roundings (Higham and Mary 2019). ``accumulated()`` stands for that
+    of the longest sum that the layer makes, and is 8 for 256 terms or fewer. 4 makes room for the
+    unluckiest among millions.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import total_ordering
+from math import sqrt
 
 
 @total_ordering
@@ -49,6 +51,15 @@ def ulp(n: int) -> Exactness:
     return Exactness("ulp", n)
 
 
-def accumulated(k: float = 8) -> Exactness:
+LEAST = 8.0
+"""The roundings of a sum of 256 terms, and of shorter ones."""
+
+
+def accumulated(k: float = LEAST) -> Exactness:
     """A sum of terms rounded in another order; ``k`` is the declared number of roundings."""
     return Exactness("accumulated", k)
+
+
+def of_terms(declared: Exactness, terms: int) -> Exactness:
+    """What ``accumulated()`` means for sums of ``terms`` terms; other classes as they are."""
+    return accumulated(max(LEAST, sqrt(terms) / 2)) if declared == accumulated() else declared

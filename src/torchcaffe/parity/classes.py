@@ -57,7 +57,7 @@ def declared_classes(net: CaffeNet) -> Classes:
         # The gradient on an output is given; all others are made of what came from above and of
         # the layer's own bottoms, with the errors of both.
         came = max((diffs.setdefault(name, bitwise()) for name in step.tops), default=bitwise())
-        left = after(max(came, inherited), step.kind.gradient)
+        left = after(max(came, inherited), step.gradient)
         diffs |= dict.fromkeys(step.bottoms, left)
         for shared, _ in _param_names(step):
             param_diffs[shared] = max(left, param_diffs.get(shared, left))

@@ -103,7 +103,7 @@ class Backward:
                 yield Row(kind, step.name, step.kind.name, name, shape, visit.place, local, chained)
 
     def _local(self, visit: Visit, answer: str, name: str, theirs: Array) -> Difference:
-        allowed = visit.step.kind.gradient
+        allowed = visit.step.gradient
         ours = visit.local.own[answer].cpu().numpy()
         probed = visit.local.sensitivity(answer) if allowed.kind == "accumulated" else None
         return compare(name, ours, theirs, allowed, probed)
