@@ -243,3 +243,39 @@ def test_the_mapped_file_is_not_changed_by_training(
     copy_weights(loaded, read_weights(path))
     assert same(loaded, net)
     assert path.read_bytes() == before
+
+
+SHARED = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" } param { name: "b" }
+        inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" }
+        inner_product_param { num_output: 3 bias_filler { type: "uniform" } } }
+layer { name: "c" type: "InnerProduct" bottom: "b" top: "c" param { name: "w" } param { name: "b" }
+        inner_product_param { num_output: 3 } }
+"""
+
+
+def test_hdf5_holds_a_shared_blob_once_as_caffe_does(tmp_path: Path) -> None:
+    net = torchcaffe.load(proto.parse_text(SHARED, NetParameter, "net"), seed=3)
+    path = tmp_path / "w.caffemodel.h5"
+    save_weights(net, path)
+    with h5py.File(path) as file:
+        found = {layer: sorted(file["data"][layer]) for layer in file["data"]}
+    assert found == {"data": [], "a": ["0", "1"], "b": ["1"], "c": []}
+    other = torchcaffe.load(proto.parse_text(SHARED, NetParameter, "net"), seed=4)
+    assert not same(net, other)
+    copy_weights(other, read_weights(path))
+    assert same(net, other)
+    with h5py.File(path, "a") as file:
+        del file["data/b/1"]
+    with pytest.raises(WeightsError, match=r'"b" .* has 0 blobs for it, the net wants 2'):
+        copy_weights(other, read_weights(path))
+
+
+def test_hdf5_datasets_are_numbered(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "w.h5", "w") as file:
+        file.create_group("data/fc")["weight"] = [1.0]
+    words = 'layer "fc" has the datasets weight; Caffe numbers them, 0, 1 and so on'
+    with pytest.raises(WeightsError, match=words):
+        read_weights(tmp_path / "w.h5")

@@ -7,7 +7,7 @@ shapes count; types and connections of the source do not.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import isqrt
 
 import numpy as np
@@ -43,16 +43,35 @@ def copy_weights(net: CaffeNet, source: Weights) -> None:
         step_or_none = steps.get(layer.name)
         if step_or_none is None:
             continue
-        _copy_layer(step_or_none, params.get(layer.name, []), layer, source)
-    missing = [name for name in wanted if name not in given]
+        shared = _shared(net, layer.name, params)
+        _copy_layer(step_or_none, params.get(layer.name, []), layer, source, shared)
+    missing = [
+        name
+        for name in wanted
+        if name not in given and len(_shared(net, name, params)) < len(params[name])
+    ]
     if missing:
         unused = sorted(given - set(steps))
         warnings.warn(_partial(source, missing, unused), WeightsWarning, stacklevel=3)
 
 
+def _shared(net: CaffeNet, name: str, params: Mapping[str, Sequence[torch.Tensor]]) -> set[int]:
+    """Which of a layer's blobs are those of an earlier layer."""
+    indices = range(len(params.get(name, [])))
+    return {index for index in indices if net.owner(name, index) != (name, index)}
+
+
 def _copy_layer(
-    step: Step, params: Sequence[torch.Tensor], layer: SourceLayer, source: Weights
+    step: Step,
+    params: Sequence[torch.Tensor],
+    layer: SourceLayer,
+    source: Weights,
+    shared: set[int],
 ) -> None:
+    if layer.places is not None and len(layer.blobs) < len(params):
+        left_out = set(range(len(params))) - set(layer.places)
+        if left_out <= shared:
+            params = [params[place] for place in layer.places]
     if len(layer.blobs) != len(params):
         raise WeightsError(
             f"{describe(step.param)}: {source.file} has {len(layer.blobs)} blobs for it, the net "

@@ -35,17 +35,20 @@ def _source_layer(path: Path, name: str, group: Any) -> SourceLayer:
     if not isinstance(group, h5py.Group):
         raise WeightsError(f'{path}: "data/{name}" is a dataset; a group per layer was expected')
     names = sorted(group, key=lambda key: (len(key), key))
-    if names != [str(index) for index in range(len(names))]:
+    if not all(key.isdecimal() for key in names):
         raise WeightsError(
-            f'{path}: layer "{name}" has the datasets {", ".join(names)}; '
-            f"0 to {len(names) - 1} were expected"
+            f'{path}: layer "{name}" has the datasets {", ".join(names)}; Caffe numbers them, 0, '
+            f"1 and so on"
         )
     blobs = [np.asarray(group[key], np.float32) for key in names]
-    return SourceLayer(name, blobs, [False] * len(blobs))
+    return SourceLayer(name, blobs, [False] * len(blobs), [int(key) for key in names])
 
 
 def save_hdf5(net: CaffeNet, path: Path) -> None:
-    """Write the groups that Caffe writes; InputError for layer names that HDF5 cannot hold."""
+    """Write the groups that Caffe writes; InputError for layer names that HDF5 cannot hold.
+
+    A blob that several layers share is written once, with the layer that has it first.
+    """
     names = [step.name for step in net.steps]
     for name in names:
         if "/" in name or names.count(name) > 1:
@@ -62,7 +65,8 @@ def save_hdf5(net: CaffeNet, path: Path) -> None:
             for name in names:
                 group = data.create_group(name)
                 for index, value in enumerate(params.get(name, [])):
-                    group.create_dataset(str(index), data=value.detach().cpu().float().numpy())
+                    if net.owner(name, index) == (name, index):
+                        group.create_dataset(str(index), data=value.detach().cpu().float().numpy())
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from None

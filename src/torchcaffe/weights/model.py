@@ -17,12 +17,14 @@ class SourceLayer:
     """One layer's blobs, float32.
 
     ``legacy`` says that the shapes are Caffe's old four numbers, which fit a parameter with fewer
-    axes if the ones in front are left out.
+    axes if the ones in front are left out. ``places`` says which of the layer's blobs they are,
+    where a file leaves out those that the layer shares with an earlier one.
     """
 
     name: str
     blobs: Sequence[Array]
     legacy: Sequence[bool]
+    places: Sequence[int] | None = None
 
 
 @dataclass(frozen=True)
