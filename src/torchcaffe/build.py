@@ -90,7 +90,7 @@ class Step:
         bottom = prod(self.bottom_shapes[0]) if self.bottom_shapes else 0
         if self.plan.multiply_adds:
             return self.plan.multiply_adds // max(tops, 1)
-        if bottom == tops and len(self.bottom_shapes[0]) > 1:
+        if 0 < bottom == tops and len(self.bottom_shapes[0]) > 1:
             channels = max(self.bottom_shapes[0][1], 1)
             return max(channels, bottom // channels)
         return bottom // max(tops, 1)
