@@ -21,6 +21,7 @@ from torchcaffe import proto
 from torchcaffe.codegen import print_net
 from torchcaffe.codegen.trial import construct, differences, module_outputs, run_net
 from torchcaffe.errors import CaffeError
+from torchcaffe.layers._exactness import Exactness
 from torchcaffe.net import CaffeNet, Run
 from torchcaffe.parity.classes import declared_classes
 from torchcaffe.parity.probe import sensitivities
@@ -96,6 +97,44 @@ def restore_buffers(net: CaffeNet, state: dict[str, torch.Tensor]) -> None:
             setattr(net.get_submodule(holder), leaf, state[name].clone())
 
 
+def fixed_diffs(net: CaffeNet) -> dict[str, Array]:
+    """Normal numbers to stand for the gradient of each of the last layer's tops."""
+    tops = zip(net.steps[-1].tops, net.steps[-1].top_shapes, strict=True)
+    return {
+        name: np.random.default_rng([1702, index]).standard_normal(shape).astype(np.float32)
+        for index, (name, shape) in enumerate(tops)
+    }
+
+
+def gradient_classes(net: CaffeNet) -> dict[str, Exactness]:
+    """The classes of the layer's gradients: diff/BOTTOM and pdiff/INDEX."""
+    held = declared_classes(net)
+    classes = {f"diff/{name}": value for name, value in held.diffs.items()}
+    for index in range(len(net.params.get("layer", []))):
+        classes[f"pdiff/{index}"] = held.param_diffs[f"layer/{index}"]
+    return classes
+
+
+def all_values(net: CaffeNet, run: Run, diffs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The tops of the last layer, and all gradients that ``diffs`` on them give."""
+    tops = {name: run.blobs[name] for name in net.steps[-1].tops}
+    terms = []
+    for name, top in tops.items():
+        if top.requires_grad:
+            # Filter's tops may be smaller than planned.
+            diff = diffs[name].flatten()[: top.numel()].view_as(top)
+            terms.append((top * diff.to(top.device)).sum())
+    if not terms:
+        return tops
+    wanted = {f"diff/{name}": run.first[name] for name in net.inputs}
+    for index, value in enumerate(net.params.get("layer", [])):
+        if value.requires_grad:
+            wanted[f"pdiff/{index}"] = value
+    grads = torch.autograd.grad(sum(terms[1:], terms[0]), list(wanted.values()), allow_unused=True)
+    pairs = zip(wanted, grads, strict=True)
+    return tops | {name: grad for name, grad in pairs if grad is not None}
+
+
 class LayerContract:
     """Inherit, and set the attributes; see the module."""
 
@@ -160,12 +199,7 @@ class LayerContract:
             self._finite_differences(case, net.double())
 
     def _compare_backward(self, case: Case, net: CaffeNet) -> None:
-        top_diffs = {
-            name: np.random.default_rng([1702, index]).standard_normal(shape).astype(np.float32)
-            for index, (name, shape) in enumerate(
-                zip(net.steps[-1].tops, net.steps[-1].top_shapes, strict=True)
-            )
-        }
+        top_diffs = fixed_diffs(net)
         expected = self.call_reference(
             type(self).reference_backward, case, net, top_diffs=list(top_diffs.values())
         )
@@ -189,12 +223,8 @@ class LayerContract:
             **{f"diff/b{i}": d for i, d in enumerate(expected[0]) if d is not None},
             **{f"pdiff/{i}": d for i, d in enumerate(expected[1])},
         }
-        held = declared_classes(net)
-        classes = {f"diff/{name}": value for name, value in held.diffs.items()}
-        for i in range(len(expected[1])):
-            classes[f"pdiff/{i}"] = held.param_diffs[f"layer/{i}"]
         theirs = {name: np.asarray(value).astype(np.float32) for name, value in theirs.items()}
-        assert_parity(ours, theirs, classes, probed)
+        assert_parity(ours, theirs, gradient_classes(net), probed)
 
     def _finite_differences(self, case: Case, net: CaffeNet) -> None:
         step = net.steps[-1]
@@ -266,6 +296,23 @@ class LayerContract:
         second = self.tops(net, net.run(given))
         for name in first:
             assert torch.equal(first[name].nan_to_num(), second[name].nan_to_num()), name
+
+    @pytest.mark.gpu
+    @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+    def test_gpu_agrees_with_the_cpu(self, case: Case) -> None:
+        net = self.build(case)
+        net.seed(1701)
+        diffs = fixed_diffs(net)
+        probed = sensitivities(net, case.arrays(), all_values, extra=diffs)
+        answers = []
+        for device in ("cuda", "cpu"):
+            twin = copy.deepcopy(net).to(device)
+            given = {k: v.to(device).requires_grad_() for k, v in self.inputs(case).items()}
+            extra = {name: torch.from_numpy(value) for name, value in diffs.items()}
+            answers.append(to_numpy(all_values(twin, twin.run(given), extra)))
+        if answers[1]:
+            classes = declared_classes(net).blobs | gradient_classes(net)
+            assert_parity(*answers, classes, probed)
 
     def test_state_dict_round_trip(self, case: Case) -> None:
         net = self.build(case)
