@@ -1,9 +1,10 @@
 """Every recorded training run: weights, losses and snapshots, at the declared classes.
 
-The initial weights come from the seed, bit for bit. From then on, everything is accumulated():
-nothing on the way, forward, backward and in the updates, may be off by more than that many
-roundings, and ``torchcaffe.solvers.trajectory`` measures how far that lets each loss and each
-parameter stray by its iteration. Frozen parameters keep their bits.
+The initial weights come from the seed, bit for bit. From then on everything depends on everything
+before it, and is held to one class: the widest that the net's layers declare for a loss or for a
+parameter's gradient. ``torchcaffe.solvers.trajectory`` measures how far that many roundings, in
+every number of every pass and update, let each loss and parameter stray by its iteration. Frozen
+parameters keep their bits.
 """
 
 from dataclasses import dataclass
@@ -11,14 +12,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 
 from assertions import assert_parity
 from golden_cases import golden_root, recordings
-from torchcaffe.layers._exactness import Exactness, accumulated, bitwise
+from torchcaffe.layers._exactness import Exactness, bitwise
 from torchcaffe.net import CaffeNet
+from torchcaffe.parity.classes import declared_classes
 from torchcaffe.parity.compare import Sensitivity
 from torchcaffe.proto import blob_diff, encode, read_solver, read_weights_net, read_wire
 from torchcaffe.proto.schema import NetParameter, SolverParameter, SolverState
@@ -26,6 +29,7 @@ from torchcaffe.solvers.snapshot import write_model
 from torchcaffe.solvers.solver import Solver
 from torchcaffe.solvers.state_files import State, read_state, write_state
 from torchcaffe.solvers.trajectory import trajectory
+from torchcaffe.solvers.volatile import capture, put_back
 
 RUNS = recordings("solvers", "*/trace.npz")
 SNAPSHOTS = [
@@ -61,13 +65,13 @@ def solver_param(folder: Path) -> SolverParameter:
     return param
 
 
-def make_solver(folder: Path, start: int = 0, dtype: torch.dtype = torch.float32) -> Solver:
-    """The run's solver, fed from iteration ``start`` on; a batch serves all of ``iter_size``."""
+def make_solver(folder: Path, dtype: torch.dtype = torch.float32) -> Solver:
+    """The run's solver, fed as the recorded one was: a batch serves all of ``iter_size``."""
     param = solver_param(folder)
     arrays = recorded(folder)
 
     def batch(number: int) -> Arrays:
-        iteration = start + number // param.iter_size
+        iteration = number // param.iter_size
         return {
             name: arrays[name][(shape[0] * iteration + np.arange(shape[0])) % len(arrays[name])]
             for name, shape in solver.net.inputs.items()
@@ -102,12 +106,41 @@ def frozen(solver: Solver) -> set[str]:
 
 @dataclass
 class Ours:
-    """Our own run: what it measured, and the random stream's state after each iteration."""
+    """Our own run: what it measured, and at each snapshot what Caffe's files do not hold."""
 
     values: Arrays
     classes: dict[str, Exactness]
     sensitivities: dict[str, Sensitivity]
-    streams: list[np.ndarray]
+    volatile: dict[int, dict[str, Any]]
+
+
+SQUARES = {
+    "AdaGrad": ("history",),
+    "RMSProp": ("history",),
+    "AdaDelta": ("squared_gradients", "squared_updates"),
+    "Adam": ("second_moment",),
+}
+"""Histories of squares: roundings are those of what was squared, so their roots are compared."""
+
+
+def histories(solver: Solver) -> dict[str, torch.Tensor]:
+    kinds = [name for name in solver.optimizer.histories for _ in solver.learnable]
+    squares = SQUARES.get(solver.param.type, ())
+    return {
+        f"history_{solver.iter}/{index}": value.sqrt() if kind in squares else value.clone()
+        for index, (kind, value) in enumerate(zip(kinds, solver.history, strict=True))
+    }
+
+
+def normal(value: np.ndarray) -> np.ndarray:
+    """Numbers below float32's normal range as 0: they have lost digits, the float64 twins' not."""
+    return np.where(np.abs(value) < np.finfo(np.float32).tiny, value.dtype.type(0), value)
+
+
+def run_class(net: CaffeNet) -> Exactness:
+    """What one pass may cost, for all that comes after it."""
+    classes = declared_classes(net)
+    return max(classes.blobs["loss"], *classes.param_diffs.values())
 
 
 def snapshot_iterations(folder: Path) -> set[int]:
@@ -129,30 +162,27 @@ def run(folder: Path) -> Ours:
         if solver.iter in marks:
             params = parameters(solver.net)
             found |= {f"after_{solver.iter}/{name}": value for name, value in params.items()}
-            found |= {
-                f"history_{solver.iter}/{index}": value.clone()
-                for index, value in enumerate(solver.history)
-            }
+            found |= histories(solver)
         return found
 
     solver = make_solver(folder)
     values: Arrays = {}
-    streams = []
+    volatile = {}
     for _ in range(iterations):
         solver.step(1)
-        streams.append(solver.stream.state)
+        if solver.iter in marks:
+            volatile[solver.iter] = capture(solver)
         values |= {name: value.numpy() for name, value in measure(solver).items()}
-    fixed = frozen(solver)
-    classes = {
-        name: bitwise() if name.partition("/")[2] in fixed else accumulated() for name in values
-    }
+    fixed, wide = frozen(solver), run_class(solver.net)
+    classes = {name: bitwise() if name.partition("/")[2] in fixed else wide for name in values}
     twins = trajectory(lambda: make_solver(folder, dtype=torch.float64), iterations, measure)
-    return Ours(values, classes, twins, streams)
+    return Ours(values, classes, twins, volatile)
 
 
 def assert_run(ours: Ours, theirs: Arrays, values: Arrays | None = None) -> None:
-    mine = {name: (values or ours.values)[name] for name in theirs}
-    assert_parity(mine, theirs, ours.classes, ours.sensitivities)
+    mine = {name: normal((values or ours.values)[name]) for name in theirs}
+    wanted = {name: normal(value) for name, value in theirs.items()}
+    assert_parity(mine, wanted, ours.classes, ours.sensitivities)
 
 
 @pytest.mark.parametrize("path", RUNS)
@@ -173,7 +203,7 @@ class TestRun:
 
 def restored(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Solver, State]:
     state = read_state(path)
-    solver = make_solver(path.parent, start=state.iter)
+    solver = make_solver(path.parent)
     # Caffe looks for the weights from the current folder.
     monkeypatch.chdir(path.parent)
     solver.restore(path)
@@ -184,22 +214,17 @@ def restored(path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Solver, State
 class TestSnapshot:
     def test_it_is_the_run_s(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         solver, state = restored(path, monkeypatch)
-        theirs = {
-            f"after_{state.iter}/{name}": value.numpy()
-            for name, value in parameters(solver.net).items()
-        }
-        theirs |= {
-            f"history_{state.iter}/{index}": value for index, value in enumerate(state.history)
-        }
-        assert_run(run(path.parent), theirs)
+        theirs = {f"after_{state.iter}/{name}": v for name, v in parameters(solver.net).items()}
+        theirs |= histories(solver)
+        assert_run(run(path.parent), {name: value.numpy() for name, value in theirs.items()})
 
     def test_it_continues_to_the_same_losses(
         self, path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         solver, state = restored(path, monkeypatch)
         ours, losses = run(path.parent), recorded(path.parent)["loss"].astype(np.float32)
-        # The recorded run went on with its stream, which Caffe's snapshots do not hold.
-        solver.stream.state = ours.streams[state.iter - 1]
+        # The recorded run went on with its random stream, which Caffe's snapshots do not hold.
+        put_back(solver, ours.volatile[state.iter])
         theirs = {f"loss/{i}": losses[i] for i in range(state.iter, len(losses))}
         values: Arrays = {}
         for iteration in range(state.iter, len(losses)):
@@ -207,21 +232,61 @@ class TestSnapshot:
             values[f"loss/{iteration}"] = solver.outputs["loss"].numpy()
         assert_run(ours, theirs, values)
 
-    def test_we_write_the_same_bytes(
+    def test_we_write_the_same(
         self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         solver, state = restored(path, monkeypatch)
-        if path.suffix == ".h5":
-            pytest.skip("HDF5 files hold times and versions")
+        model = Path(str(state.learned_net))
+        end = ".h5" if path.suffix == ".h5" else ""
         history = [value.numpy() for value in solver.history]
         again = State(solver.iter, solver.current_step, state.learned_net, history)
-        write_state(tmp_path / "a.solverstate", again)
-        assert (tmp_path / "a.solverstate").read_bytes() == path.read_bytes()
-        model = Path(str(state.learned_net))
-        if any(blob_diff(b) is not None for m in read_weights_net(model).layer for b in m.blobs):
-            pytest.skip("the model holds the latest updates, which a restored solver does not have")
-        write_model(solver.net, tmp_path / "a.caffemodel", None)
-        assert (tmp_path / "a.caffemodel").read_bytes() == model.read_bytes()
+        write_state(tmp_path / f"a.solverstate{end}", again)
+        write_model(solver.net, tmp_path / f"a.caffemodel{end}", recorded_updates(solver, model))
+        for ours, theirs in (("a.solverstate", path), ("a.caffemodel", model)):
+            assert content(tmp_path / f"{ours}{end}") == content(theirs)
+
+
+def recorded_updates(solver: Solver, model: Path) -> dict[torch.Tensor, torch.Tensor] | None:
+    """What the latest update subtracted, from a model with snapshot_diff."""
+    params = solver.net.params
+    found: dict[torch.Tensor, torch.Tensor] = {}
+    for layer, blobs in diffs(model).items():
+        for index, diff in enumerate(blobs):
+            owner, owner_index = solver.net.owner(layer, index)
+            value = params[owner][owner_index]
+            found[value] = torch.from_numpy(diff.copy()).reshape(value.shape)
+    return found or None
+
+
+def diffs(model: Path) -> dict[str, list[np.ndarray]]:
+    if model.suffix == ".h5":
+        with h5py.File(model) as file:
+            groups = file.get("diff", {})
+            return {name: [groups[name][i][()] for i in sorted(groups[name])] for name in groups}
+    layers = read_weights_net(model).layer
+    found = {layer.name: [blob_diff(blob) for blob in layer.blobs] for layer in layers}
+    return {
+        name: [diff for diff in values if diff is not None]
+        for name, values in found.items()
+        if any(diff is not None for diff in values)
+    }
+
+
+def content(path: Path) -> object:
+    """A file's bytes; an HDF5 file's arrays, as it holds times and versions too."""
+    if path.suffix != ".h5":
+        return path.read_bytes()
+    found: dict[str, object] = {}
+
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = (item.shape, str(item.dtype), np.asarray(item[()]).tobytes())
+        else:
+            found[name] = "group"
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    return found
 
 
 BINARIES: list[Any] = [

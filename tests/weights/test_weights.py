@@ -247,7 +247,8 @@ def test_the_mapped_file_is_not_changed_by_training(
 
 SHARED = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
-layer { name: "a" type: "InnerProduct" bottom: "data" top: "a" param { name: "w" } param { name: "b" }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a"
+        param { name: "w" } param { name: "b" }
         inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
 layer { name: "b" type: "InnerProduct" bottom: "a" top: "b" param { name: "w" }
         inner_product_param { num_output: 3 bias_filler { type: "uniform" } } }

@@ -51,7 +51,7 @@ def put_back(solver: Solver, tree: Mapping[str, Any]) -> None:
         )
     for feed, position in zip(solver.feeds, tree["batches"], strict=True):
         feed.go_to(position)
-    solver.stream.state = tree["stream"].numpy().astype(np.uint32)
+    solver.stream.state = np.asarray(tree["stream"]).astype(np.uint32)
     for net, carried in zip((solver.net, *solver.test_nets), tree["carried"], strict=True):
         net.reset_state()
         for name, value in carried.items():
