@@ -9,11 +9,17 @@ from typing import Any
 
 
 def in_turn(
-    runs: Mapping[str, Callable[[], Any]], *, rounds: int, peer: str, warm_up: int = 2
+    runs: Mapping[str, Callable[[], Any]],
+    *,
+    rounds: int,
+    peer: str,
+    warm_up: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, float]:
     """Medians of the rounds' ratios to ``peer``; prints a line for each run.
 
     Each round runs everything once, so that a disturbance of the machine meets all of them.
+    ``clock`` gives seconds: time.process_time leaves out what other processes took.
     """
     for run in runs.values():
         for _ in range(warm_up):
@@ -21,9 +27,9 @@ def in_turn(
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     ratios = {}
     for name, values in seconds.items():
         pairs = zip(values, seconds[peer], strict=True)
