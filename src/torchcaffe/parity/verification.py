@@ -133,7 +133,7 @@ def verdict(found: Verification) -> str:
         )
     detail = _detail(first.chained) if first.chained else "It was not compared."
     alone = [row.local for row in found.of(*group) if row.local]
-    if alone and all(view.passed for view in alone):
+    if first.local is not None and all(view.passed for view in alone):
         return (
             f"{title} does not give Caffe's numbers: {counted}. Each layer alone agrees with "
             f"Caffe, but what they round adds up to more than they declare. {detail}"
