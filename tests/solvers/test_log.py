@@ -1,10 +1,12 @@
 """A whole run beside real Caffe's log of it: every event, in its order, with its numbers.
 
-The run draws its data, its test data, its dropout masks and its weights from one stream, so a draw
-too many or too few anywhere changes every number after it.
+The first run draws its data, its test data, its dropout masks and its weights from one stream; in
+the second, data layers draw their seeds from it. A draw too many or too few anywhere changes every
+number after it.
 """
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +16,10 @@ from torchcaffe.solvers import events
 from torchcaffe.solvers.clip import Clipped
 from torchcaffe.solvers.solver import Solver
 
-FOLDER = Path(__file__).parent / "logged"
+RUNS = {"drawn": "logged", "read": "logged_data"}
+"""Runs whose data are drawn at random, and read from images and a database."""
+
+DATA = Path(__file__).parents[1] / "goldens" / "data"
 NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*(?:e[-+]\d+)?\b")
 
 
@@ -41,7 +46,8 @@ def lines(event: events.Event) -> Iterator[str]:
         case events.Testing(iteration, test):
             yield f"Iteration {iteration}, Testing net (#{test})"
         case events.Tested(_, _, loss, found):
-            yield f"Test loss: {loss:.6g}"
+            if loss is not None:
+                yield f"Test loss: {loss:.6g}"
             yield from outputs("Test", found)
         case events.Displayed(iteration, loss, found):
             yield f"Iteration {iteration}, loss = {loss:.6g}"
@@ -74,14 +80,19 @@ def assert_same_line(ours: str, theirs: str) -> None:
         assert abs(float(mine) - float(other)) <= 1.001 * digit, (ours, theirs)
 
 
-def test_a_run_reads_as_real_caffe_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("net.prototxt", "solver.prototxt"):
-        (tmp_path / name).write_text((FOLDER / name).read_text())
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("name", RUNS)
+def test_a_run_reads_as_real_caffe_s(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded = Path(__file__).parent / RUNS[name]
+    folder = shutil.copytree(DATA, tmp_path / "run") if name == "read" else tmp_path
+    for file in ("net.prototxt", "solver.prototxt"):
+        shutil.copy(recorded / file, folder)
+    monkeypatch.chdir(folder)
     found: list[str] = []
     solver = Solver("solver.prototxt", listener=lambda event: found.extend(lines(event)))
     assert solver.solve() is events.Stop.FINISHED
-    expected = (FOLDER / "caffe.log").read_text().splitlines()[1:]
+    expected = (recorded / "caffe.log").read_text().splitlines()[1:]
     assert len(found) == len(expected)
     for ours, theirs in zip(found, expected, strict=True):
         assert_same_line(ours, theirs)

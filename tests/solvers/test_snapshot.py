@@ -21,6 +21,8 @@ from torchcaffe.solvers.snapshot import is_whole, newest_snapshot
 from torchcaffe.solvers.solver import Solver
 from torchcaffe.solvers.torch_state import read_tree, write_tree
 
+DATA = Path(__file__).parents[1] / "goldens" / "data"
+
 FORMATS = {
     "BINARYPROTO": [".caffemodel", ".solverstate"],
     "HDF5": [".caffemodel.h5", ".solverstate.h5"],
@@ -155,6 +157,27 @@ class TestResume:
         resumed = make(text, net=net, batches=sequence)
         resumed.restore(state)
         assert self.run(resumed, 3) == losses
+
+    def test_data_layers_go_on(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(DATA)
+        net = """
+        layer { name: "d" type: "ImageData" top: "data" top: "label"
+                image_data_param { source: "list.txt" batch_size: 4 shuffle: true
+                                   new_height: 12 new_width: 12 }
+                transform_param { crop_size: 9 mirror: true scale: 0.01 } }
+        layer { name: "ip" type: "InnerProduct" bottom: "data" top: "ip"
+                inner_product_param { num_output: 4 weight_filler { type: "xavier" } } }
+        layer { name: "drop" type: "Dropout" bottom: "ip" top: "ip" }
+        layer { name: "loss" type: "SoftmaxWithLoss" bottom: "ip" bottom: "label" top: "loss" }
+        """
+        text = with_prefix(tmp_path, "snapshot_format: TORCH " + TESTING)
+        unbroken = make(text, net=net, batches=None)
+        self.run(unbroken, 4)
+        state = unbroken.snapshot()
+        losses = self.run(unbroken, 6)
+        resumed = make(text, net=net, batches=None)
+        resumed.restore(state)
+        assert self.run(resumed, 6) == losses
 
     def test_torch_s_generator_goes_on(self, tmp_path: Path) -> None:
         text = with_prefix(tmp_path, "snapshot_format: TORCH ")

@@ -49,7 +49,7 @@ class Numbered:
         self.position = int(state["position"])
 
 
-class Feed:
+class NetFeed:
     """The inputs of one net, taken from its source."""
 
     def __init__(self, what: str, net: CaffeNet, source: Source | None) -> None:

@@ -23,7 +23,7 @@ from torchcaffe.proto.upgrade import upgrade_solver
 from torchcaffe.random import Mersenne
 from torchcaffe.solvers import events
 from torchcaffe.solvers._single import single
-from torchcaffe.solvers.batches import Feed, Source
+from torchcaffe.solvers.batches import NetFeed, Source
 from torchcaffe.solvers.checks import check_prefix, check_solver
 from torchcaffe.solvers.events import Event, Listener, Request, Stop
 from torchcaffe.solvers.losses import SmoothedLoss, first_non_finite
@@ -150,7 +150,7 @@ class Solver:
 
     def _make_feeds(
         self, batches: Source | None, test_batches: Sequence[Source] | None
-    ) -> list[Feed]:
+    ) -> list[NetFeed]:
         count = len(self.test_nets)
         tests: Sequence[Source | None] = test_batches or [None] * count
         if len(tests) != count:
@@ -160,7 +160,7 @@ class Solver:
         nets = [("the train net", self.net, batches)]
         for index, (net, source) in enumerate(zip(self.test_nets, tests, strict=True)):
             nets.append((f"test net {index}", net, source))
-        return [Feed(what, net, source) for what, net, source in nets]
+        return [NetFeed(what, net, source) for what, net, source in nets]
 
     # Training
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from torchcaffe.parity.compare import Sensitivity
 from torchcaffe.parity.nudge import Nudge
 from torchcaffe.parity.probe import PROBES, STEP
-from torchcaffe.solvers.batches import Feed
+from torchcaffe.solvers.batches import NetFeed
 from torchcaffe.solvers.solver import Solver
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -76,10 +76,10 @@ def _move(solver: Solver, nudge: Nudge) -> None:
             value.mul_(nudge.signs(value))
 
 
-class _NudgedFeed(Feed):
+class _NudgedFeed(NetFeed):
     """Another feed's batches, moved; labels and indices are left as they are."""
 
-    def __init__(self, feed: Feed, nudge: Nudge) -> None:
+    def __init__(self, feed: NetFeed, nudge: Nudge) -> None:
         self.__dict__.update(feed.__dict__)
         self.nudge = nudge
 

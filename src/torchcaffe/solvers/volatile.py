@@ -25,6 +25,7 @@ def capture(solver: Solver) -> dict[str, Any]:
         "rng": solver.rng,
         "stream": solver.stream.state.astype(np.int64),
         "batches": [feed.position() for feed in solver.feeds],
+        "data": [_places(net) for net in (solver.net, *solver.test_nets)],
         "carried": [_carried(net) for net in (solver.net, *solver.test_nets)],
         "smoothed": {
             "start": smoothed.start,
@@ -52,10 +53,13 @@ def put_back(solver: Solver, tree: Mapping[str, Any]) -> None:
     for feed, position in zip(solver.feeds, tree["batches"], strict=True):
         feed.go_to(position)
     solver.stream.state = np.asarray(tree["stream"]).astype(np.uint32)
-    for net, carried in zip((solver.net, *solver.test_nets), tree["carried"], strict=True):
+    nets = (solver.net, *solver.test_nets)
+    for net, places, carried in zip(nets, tree["data"], tree["carried"], strict=True):
+        for name, place in places.items():
+            _layer(net, name).go_to({key: _as_array(value) for key, value in place.items()})
         net.reset_state()
         for name, value in carried.items():
-            setattr(net.get_submodule(name), "state", value.to(solver.like))  # noqa: B010
+            _layer(net, name).state = value.to(solver.like)
     smoothed = SmoothedLoss(solver.param.average_loss, tree["smoothed"]["start"])
     smoothed.losses, smoothed.value = tree["smoothed"]["losses"], tree["smoothed"]["value"]
     solver.resumed = smoothed
@@ -63,6 +67,23 @@ def put_back(solver: Solver, tree: Mapping[str, Any]) -> None:
         torch.set_rng_state(tree["torch"])
         if solver.device.type == "cuda":
             torch.cuda.set_rng_state(tree["cuda"], solver.device)
+
+
+def _layer(net: CaffeNet, name: str) -> Any:
+    return net.get_submodule(name)
+
+
+def _as_array(value: Any) -> Any:
+    return value.numpy() if isinstance(value, torch.Tensor) else value
+
+
+def _places(net: CaffeNet) -> dict[str, Any]:
+    """Where the layers that read data stand in it."""
+    return {
+        name: module.position()
+        for name, module in net.named_modules()
+        if hasattr(module, "position") and hasattr(module, "go_to")
+    }
 
 
 def _carried(net: CaffeNet) -> dict[str, torch.Tensor]:
