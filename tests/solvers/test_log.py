@@ -16,8 +16,8 @@ from torchcaffe.solvers import events
 from torchcaffe.solvers.clip import Clipped
 from torchcaffe.solvers.solver import Solver
 
-RUNS = {"drawn": "logged", "read": "logged_data"}
-"""Runs whose data are drawn at random, and read from images and a database."""
+RUNS = {"drawn": "logged", "read": "logged_data", "debug": "logged_debug"}
+"""Runs whose data are drawn at random, and read from images and a database; one with debug_info."""
 
 DATA = Path(__file__).parents[1] / "goldens" / "data"
 NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*(?:e[-+]\d+)?\b")
@@ -64,6 +64,15 @@ def lines(event: events.Event) -> Iterator[str]:
         case events.Snapshotting(kind, path):
             what = "solver state " if kind == "state" else ""
             yield f"Snapshotting {what}to binary proto file {path}"
+        case events.DebugForward(layer, kind, blob, value):
+            yield f"    [Forward] Layer {layer}, {kind} blob {blob} data: {value:.6g}"
+        case events.DebugBackward(layer, kind, blob, value):
+            yield f"    [Backward] Layer {layer}, {kind} blob {blob} diff: {value:.6g}"
+        case events.DebugNorms(l1_data, l1_diff, l2_data, l2_diff):
+            yield (
+                f"    [Backward] All net params (data, diff): L1 norm = ({l1_data:.6g}, "
+                f"{l1_diff:.6g}); L2 norm = ({l2_data:.6g}, {l2_diff:.6g})"
+            )
         case events.FinalLoss(iteration, loss):
             yield f"Iteration {iteration}, loss = {loss:.6g}"
         case events.Stopped(reason):

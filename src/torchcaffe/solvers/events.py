@@ -149,6 +149,39 @@ class FinalLoss:
     loss: float
 
 
+@dataclass(frozen=True)
+class DebugForward:
+    """With ``debug_info``: the mean magnitude of a layer's top or parameter; ``kind`` says which.
+
+    A parameter's ``blob`` is its name, or its number if it has none.
+    """
+
+    layer: str
+    kind: str
+    blob: str
+    value: float
+
+
+@dataclass(frozen=True)
+class DebugBackward:
+    """With ``debug_info``: that of a gradient; ``kind`` is "bottom" or "param"."""
+
+    layer: str
+    kind: str
+    blob: str
+    value: float
+
+
+@dataclass(frozen=True)
+class DebugNorms:
+    """With ``debug_info``: the L1 and L2 norms of all parameters and of all their gradients."""
+
+    l1_data: float
+    l1_diff: float
+    l2_data: float
+    l2_diff: float
+
+
 class Stop(Enum):
     """Why ``solve`` came back."""
 
@@ -180,6 +213,9 @@ Event = (
     | Clipped
     | Snapshotting
     | FinalLoss
+    | DebugForward
+    | DebugBackward
+    | DebugNorms
     | Stopped
 )
 Listener = Callable[[Event], None]

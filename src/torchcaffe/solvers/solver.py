@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from torchcaffe.solvers import events
 from torchcaffe.solvers._single import single
 from torchcaffe.solvers.batches import NetFeed, Source
 from torchcaffe.solvers.checks import check_prefix, check_solver
+from torchcaffe.solvers.debugging import Watch
 from torchcaffe.solvers.events import Event, Listener, Request, Stop
 from torchcaffe.solvers.losses import SmoothedLoss, first_non_finite
 from torchcaffe.solvers.lr_policy import learning_rate
@@ -117,6 +119,7 @@ class Solver:
         self.smoothed = SmoothedLoss(self.param.average_loss, 0)
         self.resumed: SmoothedLoss | None = None
         self.before_test: dict[str, Any] | None = None
+        self.debugging = False
         self._stopping = False
         self._starting: list[Callback] = []
         self._gradients_ready: list[Callback] = []
@@ -204,7 +207,8 @@ class Solver:
     def _show_end(self) -> None:
         """One more forward pass and test, for what they show."""
         if _due(self.param.display, self.iter):
-            with torch.no_grad():
+            watch = Watch(self.net, self.tell) if self.debugging else None
+            with torch.no_grad(), watch.forward() if watch else nullcontext():
                 run = self.net.run(self.feeds[0].next(self.like))
             self.smoothed.add(run.loss.item(), self.iter)
             self.tell(events.FinalLoss(self.iter, self.smoothed.value))
@@ -222,6 +226,7 @@ class Solver:
         for callback in self._starting:
             callback()
         display = _due(self.param.display, self.iter)
+        self.debugging = display and self.param.debug_info
         run = self._accumulate()
         self.smoothed.add(self.loss, self.iter)
         if display:
@@ -239,8 +244,10 @@ class Solver:
     def _accumulate(self) -> Run:
         """Forward and backward for each batch of the iteration; gradients add up."""
         total = 0.0
+        watch = Watch(self.net, self.tell) if self.debugging else None
         for _ in range(self.param.iter_size):
-            run = self.net.run(self.feeds[0].next(self.like))
+            with watch.forward() if watch else nullcontext():
+                run = self.net.run(self.feeds[0].next(self.like))
             loss = run.loss.item()
             if not math.isfinite(loss) and not self.keep_going:
                 raise SolverError(
@@ -252,6 +259,8 @@ class Solver:
                 param.grad = None
             if run.loss.requires_grad:
                 run.loss.backward()  # type: ignore[no-untyped-call]
+            if watch:
+                watch.backward()
             total = single(total + loss)
         self.loss = single(total / self.param.iter_size)
         self.outputs = {name: run.blobs[name].detach() for name in self.net.outputs}

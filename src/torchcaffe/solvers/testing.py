@@ -6,6 +6,7 @@ Caffe: ``src/caffe/solver.cpp`` (Test), ``src/caffe/net.cpp`` (ShareTrainedLayer
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from torchcaffe.layers._registry import shape_text
 from torchcaffe.net import CaffeNet, Run
 from torchcaffe.parameters import holder_of
 from torchcaffe.solvers._single import single
+from torchcaffe.solvers.debugging import Watch
 from torchcaffe.solvers.events import Output, Request, Tested, Testing, TestInterrupted
 
 if TYPE_CHECKING:
@@ -29,13 +31,14 @@ def run_test(solver: Solver, index: int) -> None:
     net, feed = solver.test_nets[index], solver.feeds[1 + index]
     share_weights(net, solver.net)
     count = solver.param.test_iter[index]
+    watch = Watch(net, solver.tell) if solver.param.debug_info else None
     run, totals, loss = None, torch.zeros(0), 0.0
     for number in range(count):
         _answer(solver)
         if solver.stopping:
             solver.tell(TestInterrupted(index))
             return
-        with torch.no_grad():
+        with torch.no_grad(), watch.forward() if watch else nullcontext():
             run = net.run(feed.next(solver.like))
         values = flat_outputs(net, run)
         totals = totals + values if number else values
