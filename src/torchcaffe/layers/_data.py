@@ -13,6 +13,7 @@ from torchcaffe.data import Ahead, Feed, Memory, Setting, Transformer
 from torchcaffe.errors import CaffeError, ConversionError, InputError, LayerError, NetWarning
 from torchcaffe.layers._call import Call
 from torchcaffe.layers._registry import Plan, Setup, describe
+from torchcaffe.layers._uncompiled import leave_uncompiled
 from torchcaffe.proto import Message
 from torchcaffe.random import Mersenne
 
@@ -26,6 +27,7 @@ class DataLayer(nn.Module):
 
     def __init__(self, feed: Feed, where: str) -> None:
         super().__init__()
+        leave_uncompiled(DataLayer, "_tops")
         self.feed = Ahead(feed)
         self.where = where
         # Without parameters, only a buffer tells the type and the device that the net is moved to.
@@ -41,7 +43,6 @@ class DataLayer(nn.Module):
         tops: tuple[Tensor, ...] = self._tops()
         return tops
 
-    @torch.compiler.disable  # type: ignore[misc]
     def _tops(self) -> tuple[Tensor, ...]:
         try:
             batch = self.feed.batch()

@@ -28,6 +28,7 @@ from torchcaffe.layers._registry import (
     caffe_layer,
     describe,
 )
+from torchcaffe.layers._uncompiled import leave_uncompiled
 from torchcaffe.proto.schema import LayerParameter, PythonParameter
 
 
@@ -67,15 +68,6 @@ class Layer:
         raise NotImplementedError(
             f"{type(self).__name__} has no backward(top, propagate_down, bottom)"
         )
-
-
-def leave_uncompiled(kind: type[nn.Module]) -> None:
-    """Keep torch.compile out of the forward pass of ``kind``.
-
-    As a decorator, torch.compiler.disable would load the whole compiler with this file.
-    """
-    if not hasattr(kind.forward, "_torchdynamo_disable"):
-        kind.forward = torch.compiler.disable(kind.forward)
 
 
 class PythonLayer(nn.Module):
