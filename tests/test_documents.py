@@ -96,8 +96,10 @@ def test_public_names() -> None:
     assert sorted(torchcaffe.__all__) == [
         "CaffeError",
         "CaffeNet",
+        "Solver",
         "__version__",
         "load",
+        "optim",
         "register_layer",
         "save_weights",
     ]
