@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from runs import NET, make
+from runs import NET, batch, make, solver_param
 
 from torchcaffe.layers._exactness import accumulated
 from torchcaffe.parity.compare import compare
@@ -48,3 +48,29 @@ def test_a_float32_run_is_within_and_another_recipe_is_not() -> None:
     for solver, passes in ((right, True), (wrong, False)):
         ours = measure(solver)[name].detach().numpy()
         assert compare(name, ours, theirs, accumulated(), found[name]).passed is passes
+
+
+BIASED = """
+layer { name: "data" type: "Input" top: "data" top: "target"
+        input_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } } }
+layer { name: "a" type: "InnerProduct" bottom: "data" top: "a"
+        inner_product_param { num_output: 2 weight_filler { type: "xavier" } } }
+layer { name: "bn" type: "BatchNorm" bottom: "a" top: "b" }
+layer { name: "loss" type: "EuclideanLoss" bottom: "b" bottom: "target" top: "loss" }
+"""
+
+
+def test_a_bias_before_batch_norm_is_moved_by_noise_alone() -> None:
+    # Its gradient is exactly 0. What float32 computes instead, RMSProp makes whole steps of.
+    param = solver_param(net=BIASED)
+    param.type, param.momentum = "RMSProp", 0
+    found = trajectory(
+        lambda: Solver(param, batches=batch, dtype=torch.float64),
+        5,
+        lambda solver: {f"bias/{solver.iter}": solver.net.params["a"][1]},
+    )
+    solver = Solver(param, batches=batch)
+    solver.step(5)
+    ours = solver.net.params["a"][1].detach().numpy()
+    theirs = found["bias/5"].value.astype(np.float32)
+    assert compare("bias", ours, theirs, accumulated(), found["bias/5"]).passed

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._decomp import get_decompositions
 
 from torchcaffe.parity.compare import Sensitivity
 from torchcaffe.parity.nudge import Nudge
@@ -25,6 +26,15 @@ from torchcaffe.solvers.batches import NetFeed
 from torchcaffe.solvers.solver import Solver
 
 Array = np.ndarray[Any, np.dtype[Any]]
+APART = get_decompositions(
+    [torch.ops.aten.native_batch_norm, torch.ops.aten.native_batch_norm_backward]
+)
+"""Operators that are run in pieces, so that the means inside them are moved as well.
+
+A mean that is off by one rounding moves all of a channel the same way. A bias before BatchNorm has
+a gradient that is 0 but for such errors, and rules that divide by its own size make steps of them.
+"""
+
 Measure = Callable[[Solver], Mapping[str, Tensor]]
 
 
@@ -38,7 +48,7 @@ def trajectory(
     measure
         is called after each iteration and names what it gives after the iteration.
     """
-    nudge = Nudge(seed, STEP)
+    nudge = _Apart(seed, STEP)
     base = _run(make(), iterations, measure, None)
     total = {name: np.zeros(value.shape) for name, value in base.items()}
     for _ in range(PROBES):
@@ -47,6 +57,17 @@ def trajectory(
             with np.errstate(invalid="ignore"):  # infinity minus infinity moved nothing
                 total[name] += np.square(np.nan_to_num((value - base[name]) / STEP))
     return {name: Sensitivity(base[name], np.sqrt(total[name] / PROBES)) for name in base}
+
+
+class _Apart(Nudge):  # type: ignore[no-untyped-call]
+    """A nudge that also reaches what some operators compute inside."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        pieces = APART.get(func)
+        if pieces is None:
+            return super().__torch_dispatch__(func, types, args, kwargs)
+        with self:
+            return pieces(*args, **(kwargs or {}))
 
 
 def _run(
