@@ -24,7 +24,8 @@ COPIES = ("copy_", "fill_", "zero_", "set_", "resize_", "index_put_", "scatter_"
 class Nudge(TorchDispatchMode):
     """Within it, everything that torch's operators compute is off by one part in ``1 / step``.
 
-    Whole numbers stay: they are indices and labels, or exact.
+    Whole numbers stay: they are indices and labels, or exact. Of two with steps of opposite sign
+    and the same seed, one moves up what the other moves down.
     """
 
     def __init__(self, seed: int, step: float) -> None:

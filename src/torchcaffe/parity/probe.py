@@ -42,10 +42,10 @@ def sensitivities(
     are perturbed as well and handed to it.
     """
     nudge = Nudge(seed, STEP)
-    base = _run(net, inputs, measure, extra or {}, None)
+    base = answers(net, inputs, measure, extra or {})
     total = {name: np.zeros(value.shape) for name, value in base.items()}
     for _ in range(PROBES):
-        moved = _run(net, inputs, measure, extra or {}, nudge)
+        moved = answers(net, inputs, measure, extra or {}, nudge)
         for name, value in moved.items():
             # Infinity minus infinity moved nothing; to infinity is as far as it goes.
             with np.errstate(invalid="ignore", over="ignore"):
@@ -53,14 +53,16 @@ def sensitivities(
     return {name: Sensitivity(base[name], np.sqrt(total[name] / PROBES)) for name in base}
 
 
-def _run(
+def answers(
     net: CaffeNet,
     inputs: Mapping[str, Array],
     measure: Measure,
     extra: Mapping[str, Array],
-    nudge: Nudge | None,
+    nudge: Nudge | None = None,
+    dtype: torch.dtype = torch.float64,
 ) -> dict[str, Array]:
-    twin = copy.deepcopy(net).double()
+    """What ``measure`` reads off a run in ``dtype``, everything moved by ``nudge``."""
+    twin = copy.deepcopy(net).to(dtype)
     with torch.no_grad():
         seen: set[int] = set()
         for tensor in (*twin.parameters(), *twin.buffers()):
@@ -68,16 +70,16 @@ def _run(
                 seen.add(tensor.data_ptr())
                 tensor.mul_(nudge.signs(tensor))
     fixed = twin.index_inputs
+
+    def moved(value: Array, by: Nudge | None) -> Tensor:
+        tensor = torch.as_tensor(value).to(dtype)
+        return by.move(tensor) if by else tensor.clone()
+
     given = {
-        name: _double(value, None if name in fixed else nudge).requires_grad_()
+        name: moved(value, None if name in fixed else nudge).requires_grad_()
         for name, value in inputs.items()
     }
-    more = {name: _double(value, nudge) for name, value in extra.items()}
+    more = {name: moved(value, nudge) for name, value in extra.items()}
     with nudge or nullcontext():
         values = measure(twin, twin.run(given), more)
     return {name: value.detach().numpy() for name, value in values.items()}
-
-
-def _double(value: Array, nudge: Nudge | None) -> Tensor:
-    tensor = torch.as_tensor(value.astype(np.float64))
-    return nudge.move(tensor) if nudge else tensor

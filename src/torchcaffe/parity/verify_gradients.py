@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,14 +15,23 @@ from torchcaffe.build import Step
 from torchcaffe.layers._exactness import bitwise
 from torchcaffe.net import CaffeNet, Run
 from torchcaffe.parity.classes import declared_classes
-from torchcaffe.parity.compare import Difference, compare
+from torchcaffe.parity.compare import Difference, Sensitivity, compare
 from torchcaffe.parity.gradients import gradients
 from torchcaffe.parity.lanes import Visit
-from torchcaffe.parity.probe import sensitivities
+from torchcaffe.parity.moderate import moderated
+from torchcaffe.parity.nudge import Nudge
+from torchcaffe.parity.probe import Measure, answers
 from torchcaffe.parity.verification import Row
 from torchcaffe.recording import Recording
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+PAIRS = 3
+"""How many pairs of moved runs there are."""
+
+STEP = 2.0**-19
+"""A gradient jumps where a ReLU's bottom crosses zero or a maximum changes places. With a step of
+32 roundings, as many as may add up on the way, one run of a pair crosses where rounding may."""
 
 
 class Backward:
@@ -118,19 +127,22 @@ def chained_gradients(net: CaffeNet, recording: Recording) -> dict[str, Differen
     """All gradients of the whole net: ``diff/<blob>`` and ``pdiff/<layer>/<i>``."""
     twin = copy.deepcopy(net)
     twin.seed(recording.seed or 0)
+    for module in twin.modules():
+        if hasattr(module, "reset_state"):
+            cast(Any, module).reset_state()
     like = next(net.parameters(), torch.zeros(()))
     top_diffs, inputs = recording.top_diffs, recording.inputs
 
     def measure(each: CaffeNet, run: Run, extra: dict[str, Tensor]) -> dict[str, Tensor]:
         return gradients(each, run, extra)
 
-    probed = sensitivities(twin, inputs, measure, extra=top_diffs)
+    classes = declared_classes(net)
+    probed = _sensitivities(twin, inputs, measure, top_diffs)
     given = {
         name: torch.from_numpy(value).to(like).requires_grad_() for name, value in inputs.items()
     }
     extra = {name: torch.from_numpy(value).to(like) for name, value in top_diffs.items()}
     ours = gradients(twin, twin.run(given), extra)
-    classes = declared_classes(net)
     allowed = {f"diff/{name}": value for name, value in classes.diffs.items()}
     allowed |= {f"pdiff/{name}": value for name, value in classes.param_diffs.items()}
     theirs = {f"diff/{name}": value for name, value in recording.diffs.items()}
@@ -141,3 +153,23 @@ def chained_gradients(net: CaffeNet, recording: Recording) -> dict[str, Differen
         for name, value in theirs.items()
         if name in ours and name in allowed
     }
+
+
+def _sensitivities(
+    net: CaffeNet, inputs: Mapping[str, Array], measure: Measure, extra: Mapping[str, Array]
+) -> dict[str, Sensitivity]:
+    """As ``probe.sensitivities``, from pairs of runs that are off by ``STEP`` up and down."""
+    base = answers(net, inputs, measure, extra)
+    total = {name: np.zeros(value.shape) for name, value in base.items()}
+    for pair in range(PAIRS):
+        for side in (STEP, -STEP):
+            moved = answers(net, inputs, measure, extra, Nudge(pair, side))
+            for name, value in moved.items():
+                # Infinity minus infinity moved nothing; to infinity is as far as it goes.
+                with np.errstate(invalid="ignore", over="ignore"):
+                    total[name] += np.square(np.nan_to_num((value - base[name]) / STEP))
+    found = {}
+    for name, value in base.items():
+        square = moderated(torch.as_tensor(total[name] / (2 * PAIRS)), PAIRS)
+        found[name] = Sensitivity(value, square.sqrt().numpy())
+    return found
