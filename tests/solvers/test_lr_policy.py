@@ -11,6 +11,8 @@ from torchcaffe import optim
 from torchcaffe.errors import SolverError
 from torchcaffe.proto import parse_text
 from torchcaffe.proto.schema import SolverParameter
+from torchcaffe.solvers import _single
+from torchcaffe.solvers._single import expf
 from torchcaffe.solvers.lr_policy import FIELDS, check_policy, learning_rate
 
 POLICIES: dict[str, dict[str, Any]] = {
@@ -170,3 +172,14 @@ class TestScheduler:
     def test_refusals(self, name: str, fields: dict[str, Any], words: str) -> None:
         with pytest.raises(SolverError, match=words):
             optim.CaffeLR(self.optimizer(), name, **fields)
+
+
+def test_a_rate_may_overflow() -> None:
+    assert learning_rate(solver("exp", gamma=1e30), 100, 0)[0] == math.inf
+
+
+def test_without_a_libm_exp_is_rounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_libm = [expf(value / 8) for value in range(-50, 50)]
+    monkeypatch.setattr(_single, "_expf", lambda: None)
+    without = [expf(value / 8) for value in range(-50, 50)]
+    np.testing.assert_array_max_ulp(np.float32(with_libm), np.float32(without), maxulp=1)

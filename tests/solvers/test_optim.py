@@ -19,6 +19,7 @@ from torchcaffe.net import CaffeNet
 from torchcaffe.proto import parse_text
 from torchcaffe.proto.schema import NetParameter
 from torchcaffe.solvers import _base
+from torchcaffe.solvers._roots import roots
 
 State = dict[str, float]
 
@@ -386,3 +387,12 @@ def test_sparse_gradients_are_refused() -> None:
     embedding(torch.tensor([1])).sum().backward()
     with pytest.raises(SolverError, match="take dense gradients, got a sparse one; make the emb"):
         optim.SGD(embedding.parameters(), lr=1).step()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64])
+def test_roots_are_rounded_right(dtype: torch.dtype) -> None:
+    values = torch.linspace(0, 3, 1001, dtype=dtype)
+    (found,) = roots([values])
+    exact = torch.tensor([sqrt(value) for value in values.tolist()], dtype=torch.float64)
+    assert found.dtype == dtype
+    assert torch.equal(found, exact.to(dtype))

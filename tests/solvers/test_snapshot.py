@@ -490,3 +490,10 @@ def test_killed_at_any_instant(tmp_path: Path) -> None:
         newest = newest_snapshot(prefix)
         assert newest in wanted
         make(with_prefix(tmp_path)).restore(newest)
+
+
+def test_a_state_that_cannot_be_written(tmp_path: Path) -> None:
+    state = state_files.State(1, 2, None, [np.zeros(3, np.float32)])
+    for end in ("", ".h5"):
+        with pytest.raises(InputError, match=r"s\.solverstate.* cannot be written"):
+            state_files.write_state(tmp_path / "none" / f"s.solverstate{end}", state)

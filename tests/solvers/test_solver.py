@@ -567,3 +567,32 @@ def test_scale_s_gradient_is_replaced(images: int, more: str, scale: float, bias
     )
     solver.step(1)
     assert found == [scale, bias]
+
+
+def test_a_parameter_layer_keeps_the_last_gradient() -> None:
+    net = """
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 } } }
+    layer { name: "p" type: "Parameter" top: "p" parameter_param { shape { dim: 2 } } }
+    layer { name: "sum" type: "Eltwise" bottom: "data" bottom: "p" top: "sum"
+            eltwise_param { operation: PROD } }
+    layer { name: "r" type: "Reduction" bottom: "sum" top: "loss" loss_weight: 1 }
+    """
+    solver = make(
+        "iter_size: 3 ", net=net, batches=lambda n: {"data": np.full(2, n + 1, np.float32)}
+    )
+    found: list[float] = []
+    value = solver.net.params["p"][0]
+    solver.add_callback(on_gradients_ready=lambda: found.extend(value.grad.tolist()))
+    solver.step(1)
+    assert found == [3, 3]
+
+
+def test_layers_of_the_train_net_alone_are_not_shared() -> None:
+    more = """
+    layer { name: "aside" type: "InnerProduct" bottom: "data" top: "aside" include { phase: TRAIN }
+            inner_product_param { num_output: 2 } }
+    """
+    solver = make(TESTING, net=NET + more, test_batches=[batch])
+    solver.test_all()
+    assert set(solver.test_nets[0].params) == {"a", "b"}
+    assert set(solver.net.params) == {"a", "b", "aside"}
