@@ -141,3 +141,16 @@ def test_parameters_that_layers_share() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_a_net_of_another_type_runs_in_its_own(dtype: torch.dtype) -> None:
     assert visits(build(CONV).to(dtype))["conv"].local.own["top/0"].dtype == dtype
+
+
+def test_what_a_relu_cuts_off_still_moves() -> None:
+    """A rounding below may carry an element over zero, so its bottom's sensitivity holds."""
+    relu = 'layer { name: "relu" type: "ReLU" bottom: "conv" top: "relu" }'
+    found = visits(build(CONV + relu))
+    above = found["relu"].chained.sensitivity("top/0")
+    below = found["conv"].chained.sensitivity("top/0")
+    assert above is not None
+    assert below is not None
+    cut = above.value == 0
+    assert cut.any()
+    assert (above.scale[cut] >= below.scale[cut]).all()

@@ -31,6 +31,10 @@ STEP = 2.0**-12
 """How far the moved lanes are off. They run in float32, whose own roundings must be small beside
 it; kinks and jumps that this crosses and a rounding would not are few."""
 
+BELOW = "bottom"
+"""The answer that keeps a ReLU's bottom: what it cuts off hides how far the bottom moves, and a
+rounding may carry it over zero."""
+
 PROBES = 4
 """How many moved lanes there are."""
 
@@ -202,7 +206,11 @@ class Way:
             return Sensitivity(exact.cpu().numpy(), square.sqrt().cpu().numpy())
         if not self.moved:
             return None
-        return sensitivity(self.exact[name], [answers[name] for answers in self.moved])
+        found = sensitivity(self.exact[name], [answers[name] for answers in self.moved])
+        if name.startswith("top/") and BELOW in self.exact:
+            below = sensitivity(self.exact[BELOW], [answers[BELOW] for answers in self.moved])
+            return Sensitivity(found.value, np.maximum(found.scale, below.scale))
+        return found
 
     def add(self, lane: Lane, answers: Answers) -> None:
         """Keep the answers of one more lane."""
@@ -260,14 +268,16 @@ def walk(
     with torch.no_grad():
         net._refresh_views()  # without their history, which cannot be copied
     stream = Mersenne(seed)
-    for place, step in enumerate(net.steps):
+    for place, (step, module) in enumerate(zip(net.steps, net._step_modules(), strict=True)):
         if step.kind.name == "Input":
             continue
-        module = net._step_modules()[place]
         question, state = ask(place, step), stream.state
         visit = Visit(place, step, module, Way(), Way())
         for values, lane in zip(blobs, _lanes(step, module, dtype, nudges), strict=True):
-            answers = lane.answers([values.pop(name) for name in step.bottoms], state)
+            bottoms = [values.pop(name) for name in step.bottoms]
+            answers = lane.answers(bottoms, state)
+            if step.kind.name == "ReLU":
+                answers[BELOW] = bottoms[0]
             values |= {name: answers[f"top/{top}"] for top, name in enumerate(step.tops)}
             visit.chained.add(lane, answers)
             if lane.own or (question.probe and not (lane.nudge and step.kind.bilinear)):

@@ -111,11 +111,16 @@ def _walk(net: CaffeNet, recording: Recording, places: list[int]) -> Iterator[Ro
             [torch.from_numpy(value).to(like.device) for value in bottoms], diffs, probe
         )
 
+    changed: dict[str, set[int]] = {}
+    for param in recording.params:
+        if param.changed:
+            changed.setdefault(param.layer, set()).add(param.index)
     below: list[Row] = []
     for visit in walk(net, recording.inputs, recording.seed or 0, ask):
         if not _implicit(visit.step):
             yield from _blob_rows(visit, recording, places[visit.place], classes[visit.place])
-            yield from _statistic_rows(visit, recording, classes[visit.place])
+            indices = changed.get(visit.step.name, set())
+            yield from _statistic_rows(visit, recording, indices, classes[visit.place])
         if backward:
             below = [*backward.rows(visit), *below]
     yield from below
@@ -135,12 +140,11 @@ def _blob_rows(visit: Visit, recording: Recording, place: int, chained: Exactnes
         yield _row("blob", visit, name, theirs.shape, views)
 
 
-def _statistic_rows(visit: Visit, recording: Recording, chained: Exactness) -> Iterator[Row]:
-    """Parameters that the pass changed, there or here."""
+def _statistic_rows(
+    visit: Visit, recording: Recording, changed: set[int], chained: Exactness
+) -> Iterator[Row]:
+    """Parameters that the pass changed: ``changed`` in Caffe, or others here."""
     step = visit.step
-    changed = {
-        param.index for param in recording.params if param.changed and param.layer == step.name
-    }
     for answer, value in visit.chained.own.items():
         if not answer.startswith("statistic/"):
             continue
@@ -184,14 +188,15 @@ def _row(
 
 
 def _param_rows(net: CaffeNet, recording: Recording) -> Iterator[Row]:
-    recorded = {param.key: param for param in recording.params}
+    recorded: dict[str, dict[int, RecordedParam]] = {}
+    for param in recording.params:
+        recorded.setdefault(param.layer, {})[param.index] = param
     params = net.params
     for place, step in enumerate(net.steps):
-        blobs = params.get(step.name, [])
-        indices = [index for layer, index in recorded if layer == step.name]
-        for index in sorted({*range(len(blobs)), *indices}):
+        blobs, there = params.get(step.name, []), recorded.get(step.name, {})
+        for index in sorted({*range(len(blobs)), *there}):
             ours = blobs[index].detach().cpu().numpy() if index < len(blobs) else None
-            theirs = recorded.get((step.name, index))
+            theirs = there.get(index)
             found = _param_difference(f"{step.name}/{index}", ours, theirs, recording)
             shape = ours.shape if ours is not None else theirs.shape if theirs else ()
             yield Row("parameter", step.name, step.kind.name, found.name, shape, place, None, found)
