@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from torchcaffe.cli import cli
+from goturn.cli import cli as goturn_cli
+from torchcaffe.cli import cli as torchcaffe_cli
 from torchcaffe.layers._registry import LayerType, layer_types
 from torchcaffe.proto.schema import LayerParameter
 
@@ -52,17 +53,18 @@ def _parameters(kind: LayerType) -> list[str]:
 
 
 def cli_page() -> str:
-    """The help of every command."""
+    """The help of every command of both programs."""
     lines = ["# Command line", "", "Written by `make docs` from the commands' own help."]
-    context = click.Context(cli, info_name="torchcaffe", max_content_width=88)
-    pages = [("torchcaffe", cli.get_help(context))]
-    for name in cli.list_commands(context):
-        command = cli.get_command(context, name)
-        assert command is not None
-        inner = click.Context(command, parent=context, info_name=name, max_content_width=88)
-        pages.append((f"torchcaffe {name}", command.get_help(inner)))
-    for title, text in pages:
-        lines += ["", f"## {title}", "", "```text", text.rstrip(), "```"]
+    for program, cli in (("torchcaffe", torchcaffe_cli), ("goturn", goturn_cli)):
+        context = click.Context(cli, info_name=program, max_content_width=88)
+        pages = [(program, cli.get_help(context))]
+        for name in cli.list_commands(context):
+            command = cli.get_command(context, name)
+            assert command is not None
+            inner = click.Context(command, parent=context, info_name=name, max_content_width=88)
+            pages.append((f"{program} {name}", command.get_help(inner)))
+        for title, text in pages:
+            lines += ["", f"## {title}", "", "```text", text.rstrip(), "```"]
     return "\n".join(lines) + "\n"
 
 

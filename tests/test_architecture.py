@@ -11,10 +11,12 @@ from contract import LayerContract
 from torchcaffe.layers._registry import layer_types
 
 SOURCE = Path(__file__).parent.parent / "src" / "torchcaffe"
+GOTURN = SOURCE.parent / "goturn"
 
 ORDER = [
     ("errors",),
     ("proto", "random"),
+    ("command_line",),
     ("fillers", "recording", "data"),
     ("layers",),
     ("graph", "need", "register"),
@@ -77,6 +79,29 @@ def test_proto_knows_nothing_of_torch() -> None:
             assert "import torch\n" not in path.read_text(), path
 
 
+def test_goturn_stands_on_public_names_only() -> None:
+    """It may import torchcaffe, and names of its packages, but no file inside a package."""
+    packages = {"torchcaffe", "torchcaffe.command_line", "torchcaffe.optim"}
+    packages |= {f"torchcaffe.{path.parent.name}" for path in SOURCE.glob("*/__init__.py")}
+    wrong = []
+    for path in GOTURN.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            wrong += [
+                f"{path.name}:{node.lineno}: {name}"
+                for name in names
+                if name.startswith("torchcaffe") and name not in packages
+            ]
+    assert not wrong
+
+
+def test_torchcaffe_knows_nothing_of_goturn() -> None:
+    for path in SOURCE.rglob("*.py"):
+        assert "import goturn" not in path.read_text(), path
+        assert "from goturn" not in path.read_text(), path
+
+
 def test_every_layer_has_a_contract() -> None:
     for path in sorted((Path(__file__).parent / "layers").glob("test_*.py")):
         importlib.import_module(f"layers.{path.stem}")
@@ -99,7 +124,7 @@ def subclasses(kind: type[LayerContract]) -> Iterator[type[LayerContract]]:
 def test_no_file_grows_past_reading() -> None:
     long = {
         str(path): lines
-        for path in SOURCE.rglob("*.py")
+        for path in SOURCE.parent.rglob("*.py")
         if (lines := len(path.read_text().splitlines())) > 500
     }
     assert not long

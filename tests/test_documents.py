@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 import torchcaffe
-from torchcaffe.cli import main
+from goturn.cli import main as goturn_main
+from torchcaffe.cli import main as torchcaffe_main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROGRAMS = {"torchcaffe": torchcaffe_main, "goturn": goturn_main}
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN_HERE = ("make ", "scripts/", "pip ", "git ", "torchrun ")
 """Commands that the other tests or CI itself run, or that need what a test must not."""
@@ -62,9 +64,9 @@ def test_sessions(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -
         if command.startswith(NOT_RUN_HERE):
             continue
         program, *arguments = shlex.split(command, comments=True)
-        assert program == "torchcaffe", f"only torchcaffe can be run here, not {command!r}"
+        assert program in PROGRAMS, f"only {' and '.join(PROGRAMS)} can be run here, not {command}"
         try:
-            main(arguments)
+            PROGRAMS[program](arguments)
         except SystemExit as stop:
             assert not stop.code, f"{command}: {capsys.readouterr().err}"
         printed = capsys.readouterr().out.splitlines()

@@ -1,0 +1,5 @@
+"""``python -m goturn``."""
+
+from goturn.cli import main
+
+main()

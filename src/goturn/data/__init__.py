@@ -1,0 +1,1 @@
+"""Data sets: one file each, all giving sequences of frames and boxes."""
