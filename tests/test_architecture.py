@@ -28,6 +28,7 @@ ORDER = [
     ("load", "convert"),
     ("solvers",),
     ("optim",),
+    ("diagnosis",),
     ("cli",),
 ]
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
