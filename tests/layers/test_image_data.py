@@ -143,3 +143,10 @@ def test_a_list_without_labels() -> None:
 def test_what_caffe_ignores_is_said(more: str, transform: str, words: str) -> None:
     with pytest.warns(NetWarning, match=words):
         net(more, transform)
+
+
+def test_ranks_that_read_alike_are_said() -> None:
+    with pytest.warns(NetWarning, match=r"list\.txt: all 2 ranks read the same images at the same"):
+        net().data_layers["layer"].deal(0, 2)
+    net().data_layers["layer"].deal(1, 2)
+    net("shuffle: true").data_layers["layer"].deal(0, 2)

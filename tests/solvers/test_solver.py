@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from torchcaffe.proto.schema import FillerParameter, NetParameter, SolverParamet
 from torchcaffe.random import Mersenne
 from torchcaffe.solvers import events
 from torchcaffe.solvers.batches import Numbered
+from torchcaffe.solvers.distributed import Ranks
 from torchcaffe.solvers.losses import SmoothedLoss
 from torchcaffe.solvers.solver import Solver
 from torchcaffe.weights import save_weights
@@ -219,6 +220,16 @@ class TestSmoothing:
         assert told.of(events.Displayed)[-1].loss == solver.loss
 
 
+class Unconnected(Ranks):
+    """One of several ranks that keeps to itself."""
+
+    def same(self, what: str, value: object) -> None:
+        """Whatever it is."""
+
+    def broadcast(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Keep them."""
+
+
 class TestSeeds:
     @pytest.mark.parametrize(
         ("seed", "rank", "wanted"), [(7, 0, 7), (2**32 + 7, 0, 7), (5, 2, 7), (2**32 - 1, 3, 2)]
@@ -226,7 +237,7 @@ class TestSeeds:
     def test_they_are_taken_modulo_2_to_the_32(self, seed: int, rank: int, wanted: int) -> None:
         param = solver_param()
         param.random_seed = seed
-        solver = Solver(param, batches=batch, rank=rank)
+        solver = Solver(param, batches=batch, ranks=Unconnected(rank, 4))
         param.random_seed = wanted
         assert same(weights(solver), weights(Solver(param, batches=batch)))
 

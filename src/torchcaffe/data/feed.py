@@ -53,6 +53,10 @@ class Feed:
     def begin(self, stream: Mersenne) -> None:
         """Draw what Caffe draws when it sets the layer up."""
 
+    def deal(self, rank: int, ranks: int) -> None:
+        """Read the share ``rank`` of ``ranks``, if the source is one that Caffe deals out."""
+        self.rank, self.ranks = rank, ranks
+
     def batch(self) -> Batch:
         """The next batch, one array for each top."""
         raise NotImplementedError

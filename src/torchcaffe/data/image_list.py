@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from torchcaffe.data.feed import Item, Setting, State, TransformedFeed, stream_at, stream_state
 from torchcaffe.data.pictures import read_picture
 from torchcaffe.data.transformer import Transformer
-from torchcaffe.errors import InputError
+from torchcaffe.errors import InputError, NetWarning
 from torchcaffe.proto.files import read_bytes
 from torchcaffe.proto.schema import ImageDataParameter
 from torchcaffe.random import Mersenne, shuffle
@@ -37,6 +38,18 @@ class ImageList(TransformedFeed):
         self.line = 0
         self.stream: Mersenne | None = None
         self.declare(self._pixels(0), self._path(0))
+
+    def deal(self, rank: int, ranks: int) -> None:
+        """See Feed: every rank reads all images, as in Caffe, which warns of it too."""
+        super().deal(rank, ranks)
+        alike = not (self.param.shuffle or self.param.rand_skip)
+        if self.phase == "TRAIN" and ranks > 1 and rank == 0 and alike:
+            warnings.warn(
+                f"{self.param.source}: all {ranks} ranks read the same images at the same time; "
+                f"set shuffle: true, which each rank does in its own way",
+                NetWarning,
+                stacklevel=2,
+            )
 
     def draw(self, stream: Mersenne) -> None:
         """The seed that shuffles, and the line to begin with."""

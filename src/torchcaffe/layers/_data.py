@@ -69,11 +69,7 @@ class DataLayer(nn.Module):
         """In phase TRAIN, read this rank's records of Data and HDF5Data only, as in Caffe."""
         if not 0 <= rank < ranks:
             raise InputError(f"a rank lies between 0 and {ranks - 1}, got {rank}")
-
-        def change(feed: Feed) -> None:
-            feed.rank, feed.ranks = rank, ranks
-
-        self.feed.change(change)
+        self.feed.change(lambda feed: feed.deal(rank, ranks))
 
     @property
     def memory(self) -> Memory:

@@ -27,22 +27,26 @@ if TYPE_CHECKING:
 def save_snapshot(solver: Solver) -> Path:
     """Write the model, then what Caffe loses, then the state that names the model.
 
-    Each file is whole when it appears, so that all of a snapshot is there when its state is.
+    Each file is whole when it appears, so that all of a snapshot is there when its state is. Of
+    several ranks, rank 0 writes.
     """
     param = solver.param
     model_end, state_end = SUFFIXES[param.snapshot_format]
     base = f"{param.snapshot_prefix}_iter_{solver.iter}"
+    torch_path, path = Path(base + TORCH_STATE), Path(base + state_end)
+    result = torch_path if param.snapshot_format == "TORCH" else path
+    lost = solver.before_test or capture(solver) if result == torch_path else {}
+    if not solver.ranks.leads:
+        return result
     solver.tell(Snapshotting("model", Path(base + model_end)))
     write_model(solver.net, Path(base + model_end), solver.optimizer.updates)
     history = [value.detach().cpu().float().numpy() for value in solver.history]
-    torch_path = Path(base + TORCH_STATE)
-    if param.snapshot_format == "TORCH":
+    if result == torch_path:
         solver.tell(Snapshotting("torch", torch_path))
-        write_tree(torch_path, solver.before_test or capture(solver))
-    path = Path(base + state_end)
+        write_tree(torch_path, lost)
     solver.tell(Snapshotting("state", path))
     write_state(path, State(solver.iter, solver.current_step, base + model_end, history))
-    return torch_path if param.snapshot_format == "TORCH" else path
+    return result
 
 
 def restore(solver: Solver, path: Path, model: Path | None) -> None:
@@ -68,6 +72,7 @@ def restore(solver: Solver, path: Path, model: Path | None) -> None:
     solver.iter, solver.current_step = state.iter, state.current_step
     if tree is not None:
         put_back(solver, tree)
+    solver.ranks.same("iteration", solver.iter)
 
 
 def _check_history(solver: Solver, path: Path, state: State) -> None:

@@ -27,6 +27,7 @@ from torchcaffe.solvers._single import single
 from torchcaffe.solvers.batches import NetFeed, Source
 from torchcaffe.solvers.checks import check_prefix, check_solver
 from torchcaffe.solvers.debugging import Watch
+from torchcaffe.solvers.distributed import Ranks, begin_together
 from torchcaffe.solvers.events import Event, Listener, Request, Stop
 from torchcaffe.solvers.losses import SmoothedLoss, first_non_finite
 from torchcaffe.solvers.lr_policy import learning_rate
@@ -63,8 +64,9 @@ class Solver:
     keep_going
         train on when the loss is not finite, as Caffe does; otherwise that is a SolverError which
         names the first blob that is not.
-    rank
-        is added to ``random_seed``, as Caffe does in its threads beyond the first.
+    ranks
+        the processes that train together (``torchcaffe.solvers.distributed``). A rank adds its
+        number to ``random_seed``, and rank 0 alone tests and writes snapshots.
     poll
         is asked after every update, and before every batch of a test, what to do.
 
@@ -83,7 +85,7 @@ class Solver:
         dtype: torch.dtype = torch.float32,
         rng: str = "caffe",
         keep_going: bool = False,
-        rank: int = 0,
+        ranks: Ranks | None = None,
         poll: Callable[[], Request] | None = None,
     ) -> None:
         self.param = (
@@ -93,17 +95,19 @@ class Solver:
         )
         check_solver(self.param)
         self.listener, self.poll, self.keep_going = listener, poll, keep_going
+        self.ranks = ranks or Ranks()
         self.tell(events.Initializing(self.param))
         self.rng, self.device = rng, torch.device(device)
         self.like = torch.empty(0, device=self.device, dtype=dtype)
         seed = self.param.random_seed
         # Caffe keeps 32 bits of the seed; a negative one means none.
-        self.stream = Mersenne((seed + rank) % 2**32 if seed >= 0 else None)
+        self.stream = Mersenne((seed + self.ranks.rank) % 2**32 if seed >= 0 else None)
         self.net = self._make_net(train_net(self.param), None, inputs)
         sources = test_nets(self.param)
         self.test_nets = [self._make_net(s, index, inputs) for index, s in enumerate(sources)]
         self.feeds = self._make_feeds(batches, test_batches)
         self.learnable = self.net.learnable
+        begin_together(self)
         self.optimizer = make_optimizer(self.param, param_groups(self.net))
         self.history = self.optimizer.history([entry.value for entry in self.learnable])
         if self.param.snapshot_diff:
@@ -206,7 +210,7 @@ class Solver:
 
     def _show_end(self) -> None:
         """One more forward pass and test, for what they show."""
-        if _due(self.param.display, self.iter):
+        if self.ranks.leads and _due(self.param.display, self.iter):
             watch = Watch(self.net, self.tell) if self.debugging else None
             with torch.no_grad(), watch.forward() if watch else nullcontext():
                 run = self.net.run(self.feeds[0].next(self.like))
@@ -231,6 +235,8 @@ class Solver:
         self.smoothed.add(self.loss, self.iter)
         if display:
             self._display(run)
+        if not self.param.layer_wise_reduce:
+            self.ranks.average([entry.value for entry in self.learnable])
         for callback in self._gradients_ready:
             callback()
         self.apply_update()
@@ -261,6 +267,8 @@ class Solver:
                 run.loss.backward()  # type: ignore[no-untyped-call]
             if watch:
                 watch.backward()
+            if self.param.layer_wise_reduce:
+                self.ranks.average([entry.value for entry in self.learnable])
             total = single(total + loss)
         self.loss = single(total / self.param.iter_size)
         self.outputs = {name: run.blobs[name].detach() for name in self.net.outputs}
@@ -291,11 +299,18 @@ class Solver:
         self.iter += 1
 
     def _after_update(self) -> None:
-        request = self.poll() if self.poll else Request.NONE
+        asked = self.poll() if self.poll else Request.NONE
+        request, self._stopping = self._agreed(asked)
         if _due(self.param.snapshot, self.iter) or request == Request.SNAPSHOT:
             self.snapshot()
         if request == Request.STOP:
             self.stop()
+
+    def _agreed(self, request: Request) -> tuple[Request, bool]:
+        """What a rank asks for and whether one is being left: all ranks do the same."""
+        order = list(Request)
+        asked, stopping = self.ranks.highest(order.index(request), int(self._stopping))
+        return order[asked], bool(stopping)
 
     # Testing
 
@@ -304,9 +319,10 @@ class Solver:
         if self.param.snapshot_format == "TORCH":
             self.before_test = capture(self)
         for index in range(len(self.test_nets)):
-            if not self._stopping:
+            if self.ranks.leads and not self._stopping:
                 self.test(index)
         self.before_test = None
+        _, self._stopping = self._agreed(Request.NONE)
 
     def test(self, index: int) -> None:
         """Share the weights with a test net and average its outputs over ``test_iter`` batches."""

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 
 def capture(solver: Solver) -> dict[str, Any]:
-    """Random streams, places in the data, carried states and the losses on display, copied."""
+    """Random streams, places in the data, carried states and the losses on display, copied.
+
+    On rank 0 with those of the other ranks, and BatchNorm's statistics there; all ranks call it.
+    """
+    tree = _captured(solver)
+    if not solver.ranks.leads:
+        tree["statistics"] = [value.detach().cpu() for value in _statistics(solver.net)]
+    others = solver.ranks.gathered(tree)[1:]
+    return tree | {"ranks": others}
+
+
+def _captured(solver: Solver) -> dict[str, Any]:
     smoothed = solver.smoothed
     tree: dict[str, Any] = {
         "iter": solver.iter,
@@ -43,8 +54,17 @@ def capture(solver: Solver) -> dict[str, Any]:
 def put_back(solver: Solver, tree: Mapping[str, Any]) -> None:
     """Make the run what it was when ``tree`` was captured.
 
-    Raises SolverError if it had other nets, InputError if a source of batches cannot go back.
+    Raises SolverError if it had other nets or another number of ranks, InputError if a source of
+    batches cannot go back.
     """
+    ranks, others = solver.ranks, tree.get("ranks", [])
+    if len(others) + 1 != ranks.size:
+        raise SolverError(
+            f"the state is of a run of {len(others) + 1} processes, this one has {ranks.size}; "
+            f"start as many, or resume from the .solverstate, which begins data and random "
+            f"numbers anew"
+        )
+    tree = tree if ranks.leads else others[ranks.rank - 1]
     if len(tree["batches"]) != len(solver.feeds) or tree["rng"] != solver.rng:
         raise SolverError(
             f"the state is of a run with {len(tree['batches']) - 1} test nets and rng "
@@ -63,6 +83,9 @@ def put_back(solver: Solver, tree: Mapping[str, Any]) -> None:
     smoothed = SmoothedLoss(solver.param.average_loss, tree["smoothed"]["start"])
     smoothed.losses, smoothed.value = tree["smoothed"]["losses"], tree["smoothed"]["value"]
     solver.resumed = smoothed
+    with torch.no_grad():
+        for own, value in zip(_statistics(solver.net), tree.get("statistics", ()), strict=False):
+            own.copy_(value)
     if solver.rng == "torch":
         torch.set_rng_state(tree["torch"])
         if solver.device.type == "cuda":
@@ -86,10 +109,15 @@ def _places(net: CaffeNet) -> dict[str, Any]:
     }
 
 
+def _statistics(net: CaffeNet) -> list[torch.Tensor]:
+    """What layers gather as they run, in which ranks differ: BatchNorm's means and variances."""
+    return [e.value for e in net.learnable if not isinstance(e.value, torch.nn.Parameter)]
+
+
 def _carried(net: CaffeNet) -> dict[str, torch.Tensor]:
     """The states that LSTM and RNN layers hand from pass to pass."""
     return {
-        name: module.state
+        name: module.state.cpu()
         for name, module in net.named_modules()
         if module is not net
         and hasattr(module, "reset_state")
