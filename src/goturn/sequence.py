@@ -16,6 +16,9 @@ from goturn.errors import DataError
 Image = np.ndarray[Any, np.dtype[np.uint8]]
 """(H, W, 3) uint8, BGR, as OpenCV reads it."""
 
+Outline = tuple[tuple[float, float], ...]
+"""A polygon by its corners (x, y), in pixels as a Box has them."""
+
 
 @dataclass(frozen=True)
 class Sequence:
@@ -30,12 +33,15 @@ class Sequence:
         convention into ours: the top left pixel is 0, x2 is x1 + width.
     visible
         one entry a frame, where the data set says in which frames the object is to be seen
+    outlines
+        one entry a frame, where the data set draws polygons; the boxes are made from them
     """
 
     name: str
     frames: Ordered[Path | Image]
     boxes: Ordered[Box | None]
     visible: Ordered[bool] | None = None
+    outlines: Ordered[Outline | None] | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

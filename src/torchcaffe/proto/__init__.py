@@ -9,8 +9,10 @@ from torchcaffe.proto.blobs import (
     legacy_matches,
     make_blob,
 )
+from torchcaffe.proto.files import replacing
 from torchcaffe.proto.message import Location, Message
 from torchcaffe.proto.nets import read_net, read_solver, read_weights_net, unknown_fields
+from torchcaffe.proto.suggest import did_you_mean
 from torchcaffe.proto.text import format_text, parse_text, read_text
 from torchcaffe.proto.upgrade import upgrade_net, upgrade_solver
 from torchcaffe.proto.wire import encode, parse_wire, read_wire, write_wire
@@ -22,6 +24,7 @@ __all__ = [
     "blob_diff",
     "blob_matches",
     "blob_shape",
+    "did_you_mean",
     "encode",
     "format_text",
     "is_legacy",
@@ -34,6 +37,7 @@ __all__ = [
     "read_text",
     "read_weights_net",
     "read_wire",
+    "replacing",
     "unknown_fields",
     "upgrade_net",
     "upgrade_solver",
