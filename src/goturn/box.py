@@ -55,9 +55,14 @@ class Box:
         return max(0.0, self.width) * max(0.0, self.height)
 
     @property
+    def is_finite(self) -> bool:
+        """Whether all corners are finite numbers."""
+        return all(map(math.isfinite, self.to_corners()))
+
+    @property
     def is_usable(self) -> bool:
         """Whether all corners are finite numbers and the box has an extent."""
-        return all(map(math.isfinite, self.to_corners())) and self.width > 0 and self.height > 0
+        return self.is_finite and self.width > 0 and self.height > 0
 
     def to_corners(self) -> tuple[float, float, float, float]:
         """(x1, y1, x2, y2)."""
