@@ -1,0 +1,10 @@
+#!/bin/sh
+# Fine-tune a real ResNet on sixty drawn images: run.sh [FOLDER], where its two files are.
+set -e
+model=${1:-$(python "$(dirname "$0")/../../scripts/fetch_resnet.py")}
+model=$(cd "$model" && pwd)
+cd "$(dirname "$0")"
+rm -rf build
+python prepare.py "$model" build
+exec torchcaffe train --solver solver.prototxt \
+    --weights "$model/resnet_50_1by2_nsfw.caffemodel"
