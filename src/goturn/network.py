@@ -69,7 +69,7 @@ class Network:
         _refuse(_with_weights(param), given, weights.file)
         net = CaffeNet(param, "TEST", unfilled=given)
         copy_weights(net, weights)
-        self.like = torch.empty(0, device=torch.device(device), dtype=PRECISIONS[precision])
+        self.like = _empty(device, PRECISIONS[precision])
         self.net = net.to(self.like).requires_grad_(False)
         self.size = net.inputs["target"][-1]
 
@@ -127,6 +127,15 @@ class Network:
         inputs = {"target": target.to(self.like), "image": image.to(self.like)}
         answer: Tensor = next(iter(self.net(**inputs).values()))
         return answer.float().cpu()
+
+
+def _empty(device: str | torch.device, dtype: torch.dtype) -> Tensor:
+    """An empty tensor there; ModelError if there is no such device."""
+    try:
+        return torch.empty(0, device=torch.device(device), dtype=dtype)
+    except (AssertionError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f'the device "{device}" cannot be used: {reason}') from None
 
 
 def deploy_net(param: NetParameter, name: str) -> NetParameter:
