@@ -1,3 +1,6 @@
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -52,7 +55,8 @@ def test_a_leveldb_is_named_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "db").mkdir()
     (tmp_path / "db" / "CURRENT").touch()
     with pytest.raises(
-        InputError, match=r"is a LevelDB, not an LMDB; make an LMDB of it: run conv"
+        InputError,
+        match=r'is a LevelDB, not an LMDB; make an LMDB of it: "torchcaffe convert_leveldb OLD NEW"',
     ):
         next(read_lmdb(tmp_path / "db"))
 
@@ -67,3 +71,24 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "data.mdb").write_bytes(b"x" * 8192)
     with pytest.raises(InputError, match="cannot be read as an LMDB"):
         next(read_lmdb(tmp_path))
+
+
+@pytest.fixture
+def hasty() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_readers_come_and_go_in_several_threads(tmp_path: Path) -> None:
+    """The last reader closes the database while another one opens it."""
+    write_lmdb(tmp_path / "db", [(b"0", b"value")])
+
+    def read(_: int) -> bytes:
+        return Cursor(str(tmp_path / "db")).item()[1]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(read, range(2000))) == {b"value"}

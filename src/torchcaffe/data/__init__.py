@@ -4,6 +4,7 @@ from torchcaffe.data.feed import Ahead, Feed, Setting
 from torchcaffe.data.hdf5 import HDF5Rows, libc_stream
 from torchcaffe.data.image_list import ImageList
 from torchcaffe.data.imageset import channel_means, compute_image_mean, convert_imageset
+from torchcaffe.data.leveldb import copy_leveldb
 from torchcaffe.data.lmdb_file import read_lmdb, write_lmdb
 from torchcaffe.data.memory import Memory
 from torchcaffe.data.records import Records
@@ -23,6 +24,7 @@ __all__ = [
     "channel_means",
     "compute_image_mean",
     "convert_imageset",
+    "copy_leveldb",
     "libc_stream",
     "read_lmdb",
     "write_lmdb",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from threading import RLock
 from typing import Any
-from weakref import WeakValueDictionary
 
 import lmdb
 
@@ -17,11 +17,11 @@ class Database:
     """An LMDB that is open for reading.
 
     The library allows one such object a process, so that all readers of a folder share it; see
-    ``open_lmdb``.
+    ``open_lmdb``. Readers come and go in several threads: the last one to leave closes it.
     """
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.readers = 0
         try:
             self.environment = lmdb.open(
                 path, subdir=Path(path).is_dir(), readonly=True, lock=False, max_readers=1024
@@ -29,16 +29,26 @@ class Database:
         except lmdb.Error as error:
             raise InputError(f"{path} cannot be read as an LMDB: {error}") from None
 
-    def __del__(self) -> None:
-        if hasattr(self, "environment"):
-            self.environment.close()
+    def leave(self) -> None:
+        """Be told that a reader is done."""
+        with _LOCK:
+            self.readers -= 1
+            if not self.readers:
+                for key in [key for key, database in _OPEN.items() if database is self]:
+                    del _OPEN[key]
+                self.environment.close()
 
 
-_OPEN: WeakValueDictionary[tuple[Any, ...], Database] = WeakValueDictionary()
+_OPEN: dict[tuple[Any, ...], Database] = {}
+# Garbage collection may let a reader leave in the midst of another's opening, in the same thread.
+_LOCK = RLock()
 
 
 def open_lmdb(path: str) -> Database:
-    """The LMDB at ``path``, a folder with data.mdb or the file itself; InputError if it is none."""
+    """The LMDB at ``path``, a folder with data.mdb or the file itself; InputError if it is none.
+
+    The caller is a reader of it until ``leave``.
+    """
     inside = Path(path) / "data.mdb"
     file = inside if Path(path).is_dir() else Path(path)
     if not file.is_file():
@@ -48,16 +58,15 @@ def open_lmdb(path: str) -> Database:
     found = file.stat()
     # A forked process must not use what its parent has opened.
     key = (os.getpid(), found.st_dev, found.st_ino)
-    database = _OPEN.get(key)
-    if database is None:
-        database = _OPEN[key] = Database(path)
-    return database
+    with _LOCK:
+        while True:
+            database = _OPEN.get(key) or _OPEN.setdefault(key, Database(path))
+            database.readers += 1
+            if _OPEN.get(key) is database:
+                return database
 
 
-LEVELDB = (
-    "make an LMDB of it: run convert_imageset again with --backend lmdb, or copy the records, "
-    'after "pip install plyvel": torchcaffe.data.write_lmdb("new_lmdb", plyvel.DB("old_leveldb"))'
-)
+LEVELDB = 'make an LMDB of it: "torchcaffe convert_leveldb OLD NEW", or run convert_imageset again'
 
 
 class Cursor:
@@ -76,6 +85,8 @@ class Cursor:
         # The transaction must end before its database is closed.
         if hasattr(self, "transaction"):
             self.transaction.abort()
+        if hasattr(self, "database"):
+            self.database.leave()
 
     def item(self) -> tuple[bytes, bytes]:
         """The record's key and value."""
