@@ -56,7 +56,7 @@ def test_a_leveldb_is_named_with_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "db" / "CURRENT").touch()
     with pytest.raises(
         InputError,
-        match=r'is a LevelDB, not an LMDB; make an LMDB of it: "torchcaffe convert_leveldb OLD NEW"',
+        match=r'LevelDB, not an LMDB; make an LMDB of it: "torchcaffe convert_leveldb OLD NEW"',
     ):
         next(read_lmdb(tmp_path / "db"))
 
