@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from goturn.box import Box
+from goturn.data._columns import Boxes, NumberedFrames
 from goturn.data._files import files, lines, numbers, subfolders
 from goturn.errors import DataError
 from goturn.sequence import Sequence
@@ -17,7 +18,7 @@ from goturn.sequence import Sequence
 XYWH = "x, y, width, height"
 
 
-def numbered_frames(folder: Path) -> list[Path]:
+def numbered_frames(folder: Path) -> Ordered[Path]:
     """The .jpg files of ``folder``, named by numbers, in their order.
 
     DataError, with the name, for a file that is not named by a number, or that is missing between
@@ -34,7 +35,11 @@ def numbered_frames(folder: Path) -> list[Path]:
             raise DataError(
                 f"{before.with_name(missing)}.jpg does not exist, but {after.name} does"
             )
-    return frames
+    if not frames:
+        return frames
+    rule = NumberedFrames(folder, len(frames), frames[0].stem)
+    holds = all(path.name == rule.file_name(index) for index, path in enumerate(frames))
+    return rule if holds else frames
 
 
 def frame_number(path: Path) -> int:
@@ -67,9 +72,9 @@ def rows(path: Path, expected: str, counts: Collection[int]) -> Iterator[tuple[s
         yield where, values
 
 
-def read_boxes(path: Path) -> list[Box | None]:
+def read_boxes(path: Path) -> Boxes:
     """The box of each line ``x, y, width, height``; None where it has no extent or is NaN."""
-    return [with_extent(Box.from_xywh(*values)) for _, values in rows(path, XYWH, {4})]
+    return Boxes([values for _, values in rows(path, XYWH, {4})])
 
 
 def with_extent(box: Box) -> Box | None:
@@ -112,9 +117,10 @@ def sequence(
     return Sequence(name, frames, boxes, visible)
 
 
-def first_alone(boxes: list[Box | None], frames: Ordered[Path]) -> list[Box | None]:
+def first_alone(boxes: Boxes, frames: Ordered[Path]) -> Boxes:
     """The boxes of a test set, of which only the first frame's is public."""
-    return [*boxes, *[None] * (len(frames) - 1)] if len(boxes) == 1 else boxes
+    hidden = len(frames) - 1
+    return Boxes([*boxes.rows, *[[math.nan] * 4] * hidden]) if len(boxes) == 1 else boxes
 
 
 def sequence_folders(folder: Path, listing: Path) -> list[Path]:

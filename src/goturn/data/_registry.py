@@ -56,16 +56,20 @@ def read_named(text: str) -> list[Sequence]:
 
     The text of an option becomes what the reader's signature says: a string, a number, a path.
     """
+    name, folder, settings = split_named(text)
+    hints = get_type_hints(data_sets()[name]) if name in data_sets() else {}
+    options = {key: _value(key, value, hints.get(key, str)) for key, value in settings.items()}
+    return read_data_set(name, folder, **options)
+
+
+def split_named(text: str) -> tuple[str, str, dict[str, str]]:
+    """The name, the folder and the options of ``NAME=FOLDER,option=value,...``."""
     name, equals, rest = text.partition("=")
     folder, *settings = re.split(r",(?=\w+=)", rest)
     if not name or not equals or not folder:
         raise DataError(f'--data takes NAME=FOLDER or NAME=FOLDER,option=value, got "{text}"')
-    hints = get_type_hints(data_sets()[name]) if name in data_sets() else {}
-    options = {}
-    for setting in settings:
-        option, _, value = setting.partition("=")
-        options[option] = _value(option, value, hints.get(option, str))
-    return read_data_set(name, folder, **options)
+    pairs = (setting.partition("=") for setting in settings)
+    return name, folder, {option: value for option, _, value in pairs}
 
 
 def _check_options(name: str, reader: Reader, options: dict[str, Any]) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from os import PathLike
 from pathlib import Path
 
-from goturn.box import Box
 from goturn.data._boxes import between, numbered_frames, read_boxes, sequence
+from goturn.data._columns import Boxes
 from goturn.data._files import files, subfolders
 from goturn.errors import DataError
 from goturn.sequence import Sequence
@@ -73,7 +73,5 @@ def _target(name: str, annotations: Path, first_pixel: int) -> Sequence:
     folder = annotations.parent / "img"
     first, last = RANGES.get(annotations.parent.name, (0, None))
     frames = between(numbered_frames(folder), first, last)
-    boxes: list[Box | None] = [
-        box and box.shifted(-first_pixel, -first_pixel) for box in read_boxes(annotations)
-    ]
+    boxes = Boxes(read_boxes(annotations).rows - (first_pixel, first_pixel, 0, 0))
     return sequence(name, folder, frames, annotations, boxes)

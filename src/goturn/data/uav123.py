@@ -58,9 +58,9 @@ def read(folder: str | PathLike[str], *, part: str = "UAV123") -> list[Sequence]
 
 def _part(annotations: Path, images: Path) -> Sequence:
     name, _, number = annotations.stem.rpartition("_")
-    if name not in RANGES:
+    if name not in RANGES or not number.isdecimal():  # car1_s is a folder of its own
         return _whole(annotations, images / annotations.stem)
-    if not number.isdecimal() or not 1 <= int(number) <= len(RANGES[name]):
+    if not 1 <= int(number) <= len(RANGES[name]):
         raise DataError(f"{annotations}: {name} has parts 1 to {len(RANGES[name])}")
     first, last = RANGES[name][int(number) - 1]
     frames = between(numbered_frames(images / name), first, last)

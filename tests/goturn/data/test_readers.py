@@ -1,6 +1,7 @@
 """Tiny data sets in each format: frames in order, boxes in our convention, errors in words."""
 
 import json
+import math
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 
 from goturn import Box, Sequence
 from goturn.data import data_sets, read_data_set, read_named
+from goturn.data._boxes import numbered_frames
+from goturn.data._columns import Boxes, NumberedFrames
 from goturn.data.uav123 import RANGES
 from goturn.errors import DataError
 
@@ -118,6 +121,30 @@ class TestGot10k:
         path = write(folder / "groundtruth.txt", f"1,2,3,4\n{line}\n1,2,3,4\n")
         with pytest.raises(DataError, match=f"{path}:2: {words}"):
             read_data_set("got10k", got10k / "val")
+
+
+class TestColumns:
+    """Frames and boxes are made when they are asked for, and look like lists all the same."""
+
+    def test_frames(self, tmp_path: Path) -> None:
+        frames(tmp_path / "images", (f"{number:04d}.jpg" for number in range(8, 12)))
+        found = numbered_frames(tmp_path / "images")
+        assert isinstance(found, NumberedFrames)
+        assert [path.name for path in found[1:3]] == ["0009.jpg", "0010.jpg"]
+        assert found[-1] == tmp_path / "images" / "0011.jpg"
+        with pytest.raises(IndexError):
+            found[4]
+
+    def test_names_without_a_rule_stay_names(self, tmp_path: Path) -> None:
+        frames(tmp_path / "images", ["01.jpg", "2.jpg", "003.jpg"])
+        found = numbered_frames(tmp_path / "images")
+        assert [path.name for path in found] == ["01.jpg", "2.jpg", "003.jpg"]
+
+    def test_boxes(self) -> None:
+        found = Boxes([[1, 2, 3, 4], [1, 2, 0, 4], [1, 2, 3, math.nan]])
+        assert list(found) == [Box(1, 2, 4, 6), None, None]
+        assert found[0:1] == [Box(1, 2, 4, 6)]
+        assert len(Boxes([])) == 0
 
 
 class TestLasot:
@@ -248,7 +275,7 @@ class TestVot:
         write(tmp_path / "list.txt", "c\na\n")
         found = read_data_set("vot", tmp_path)
         assert [item.name for item in found] == ["c", "a"]
-        assert found[0].frames == [tmp_path / "c" / "color" / "00000001.jpg"]
+        assert list(found[0].frames) == [tmp_path / "c" / "color" / "00000001.jpg"]
         assert found[0].outlines is None
 
     def test_what_is_no_region(self, tmp_path: Path) -> None:
@@ -267,14 +294,17 @@ class TestUav123:
             tmp_path / "data_seq/UAV123/bird1", (f"{number:06d}.jpg" for number in range(1, 2438))
         )
         frames(tmp_path / "data_seq/UAV123/bike2", ["000001.jpg", "000002.jpg"])
+        frames(tmp_path / "data_seq/UAV123/car1_s", ["000001.jpg"])
         write(tmp_path / "anno/UAV123/bike2.txt", "1,2,3,4\nNaN,NaN,NaN,NaN\n")
+        write(tmp_path / "anno/UAV123/car1_s.txt", "1,2,3,4\n")
         write(tmp_path / "anno/UAV123/bird1_2.txt", "1,2,3,4\n" * 703)
         write(tmp_path / "anno/UAV20L/bird1.txt", "1,2,3,4\n" * 2437)
         return tmp_path
 
     def test_parts_of_folders_and_absent_frames(self, tmp_path: Path) -> None:
-        bike, bird = read_data_set("uav123", self.root(tmp_path))
-        assert (bike.name, bird.name) == ("bike2", "bird1_2")
+        bike, bird, car = read_data_set("uav123", self.root(tmp_path))
+        assert [item.name for item in (bike, bird, car)] == ["bike2", "bird1_2", "car1_s"]
+        assert len(car) == 1
         assert xywh(bike) == [(1, 2, 3, 4), None]
         names = file_names(bird)
         assert (names[0], names[-1], len(names)) == ("000775.jpg", "001477.jpg", 703)
@@ -295,7 +325,8 @@ class TestUav123:
         for name, entry in theirs.items():
             folder, _, number = name.rpartition("_")
             if entry["folder_name"] == name:
-                assert entry["start_frame"] == 1 and folder not in RANGES
+                assert entry["start_frame"] == 1
+                assert folder not in RANGES or not number.isdecimal()
             else:
                 first_and_last = (entry["start_frame"], entry["end_frame"])
                 assert RANGES[entry["folder_name"]][int(number) - 1] == first_and_last

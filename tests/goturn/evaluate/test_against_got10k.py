@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pretend
 import pytest
 from PIL import Image
 
+import goturn_pretend as pretend
 from goturn.data import read_data_set
 from goturn.evaluate import PROTOCOLS, report, run
 

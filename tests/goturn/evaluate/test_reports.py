@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pretend
 import pytest
 
+import goturn_pretend as pretend
 from goturn import Box, Sequence
 from goturn.errors import DataError, GoturnError
 from goturn.evaluate import PROTOCOLS, draw, report, run
