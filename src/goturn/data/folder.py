@@ -16,8 +16,7 @@ from goturn.data._boxes import XYWH, sequence
 from goturn.data._files import files, lines, numbers, subfolders
 from goturn.errors import DataError
 from goturn.sequence import Sequence
-
-IMAGES = (".jpg", ".jpeg", ".png", ".bmp", ".JPG", ".JPEG", ".PNG", ".BMP")
+from goturn.sources import IMAGES, natural_order
 
 
 def read(folder: str | PathLike[str]) -> list[Sequence]:
@@ -33,16 +32,11 @@ def read(folder: str | PathLike[str]) -> list[Sequence]:
 
 def _sequence(folder: Path) -> Sequence:
     annotations = folder / "boxes.txt"
-    frames = sorted(files(folder / "images", *IMAGES), key=_natural)
+    images = files(folder / "images", *IMAGES, *map(str.upper, IMAGES))
+    frames = sorted(images, key=lambda path: natural_order(path.name))
     boxes = [_box(where, line) for where, line in lines(annotations)]
     name = folder.resolve().name
     return sequence(name, folder / "images", frames, annotations, boxes)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """A key under which numbers in names come in their own order."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 def _box(where: str, line: str) -> Box | None:

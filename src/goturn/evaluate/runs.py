@@ -91,12 +91,13 @@ def run(
     if jobs == 1:
         tracker = make_tracker()
         for sequence in sequences:
-            yield work(tracker, sequence)
+            yield Finished(sequence, *work(tracker, sequence))
         return
+    longest_first = sorted(sequences, key=len, reverse=True)
     with _pool(jobs, make_tracker) as pool:
-        futures = [pool.submit(_in_worker, work, sequence) for sequence in sequences]
+        futures = {pool.submit(_in_worker, work, each): each for each in longest_first}
         for future in as_completed(futures):
-            yield future.result()
+            yield Finished(futures[future], *future.result())
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class _Work:
     kind: str
     deterministic: bool
 
-    def __call__(self, tracker: Tracker, sequence: Sequence) -> Finished:
+    def __call__(self, tracker: Tracker, sequence: Sequence) -> tuple[float, int]:
+        """The seconds spent in the tracker, and the repetitions that there are."""
         spent, repetition = 0.0, 0
         while not self._is_enough(sequence, repetition):
             repetition += 1
@@ -115,7 +117,7 @@ class _Work:
             records, seconds = track(tracker, sequence)
             self.results.write(sequence, self.kind, records, seconds, repetition)
             spent += sum(value for value in seconds if value > 0)
-        return Finished(sequence, spent, repetition)
+        return spent, repetition
 
     def _is_enough(self, sequence: Sequence, done: int) -> bool:
         if self.kind != BASELINE or self.deterministic:
@@ -228,5 +230,5 @@ def _own_tracker() -> Tracker:
     return _make_tracker()
 
 
-def _in_worker(work: _Work, sequence: Sequence) -> Finished:
+def _in_worker(work: _Work, sequence: Sequence) -> tuple[float, int]:
     return work(_own_tracker(), sequence)
