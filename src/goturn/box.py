@@ -72,6 +72,11 @@ class Box:
         """(x1, y1, width, height)."""
         return self.x1, self.y1, self.width, self.height
 
+    def ordered(self) -> Box:
+        """The box with its corners in order: no negative width or height."""
+        (x1, x2), (y1, y2) = sorted((self.x1, self.x2)), sorted((self.y1, self.y2))
+        return Box(x1, y1, x2, y2)
+
     def shifted(self, dx: float, dy: float) -> Box:
         """The box moved by (dx, dy)."""
         return Box(self.x1 + dx, self.y1 + dy, self.x2 + dx, self.y2 + dy)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
-import numpy as np
 
 from goturn.box import Box
 from goturn.draw import Tile, annotate, fit, sheet, shrink
@@ -24,6 +24,8 @@ from goturn.sequence import Image
 from goturn.sources import quiet_opencv
 from goturn.track import Step
 from torchcaffe.proto import replacing
+
+NOWHERE = Box(math.nan, math.nan, math.nan, math.nan)
 
 
 class Output(Protocol):
@@ -34,12 +36,6 @@ class Output(Protocol):
 
     def close(self) -> list[Path]:
         """Write; the files that there are now."""
-
-
-def xywh(box: Box) -> tuple[float, float, float, float]:
-    """A box as the original writes it: the smaller corner, and sizes without a sign."""
-    x, y = min(box.x1, box.x2), min(box.y1, box.y2)
-    return x, y, abs(box.width), abs(box.height)
 
 
 class BoxFile:
@@ -56,7 +52,8 @@ class BoxFile:
         before an object was pointed out. Of several objects, each has its file: ``name.1.txt``,
         ``name.2.txt``, ...
 
-    x and y are the top left corner, in pixels from the image's top left, which is 0.
+    x and y are the top left corner, in pixels from the image's top left, which is 0. Corners that
+    have changed places are put in order, as the original does when it writes.
     """
 
     def __init__(self, path: Path, source: str) -> None:
@@ -82,7 +79,7 @@ class BoxFile:
         lines.writerow(["frame", "name", "object", "x", "y", "width", "height", "ok"])
         for frame, (name, boxes, oks) in enumerate(self.steps):
             for number, (box, ok) in enumerate(zip(boxes, oks, strict=True), 1):
-                values = [f"{value:.4f}" for value in xywh(box)]
+                values = [f"{value:.4f}" for value in box.ordered().to_xywh()]
                 lines.writerow([frame, name, number, *values, int(ok)])
         return self._put(self.path, text.getvalue())
 
@@ -102,7 +99,7 @@ class BoxFile:
         paths = []
         for index in range(count):
             each = _column([boxes for _, boxes, _ in self.steps], index)
-            lines = [_line(xywh(box) if box is not None else [float("nan")] * 4) for box in each]
+            lines = [_line(box or NOWHERE) for box in each]
             path = self.path if count == 1 else self.path.with_suffix(f".{index + 1}.txt")
             paths += self._put(path, "".join(lines))
         return paths
@@ -121,12 +118,11 @@ def _column(rows: list[list[Any]], index: int) -> list[Any]:
 
 def _finite(box: Box) -> list[float] | None:
     """A box for JSON, which has no NaN."""
-    values = list(xywh(box))
-    return values if bool(np.isfinite(values).all()) else None
+    return list(box.ordered().to_xywh()) if box.is_finite else None
 
 
-def _line(values: Any) -> str:
-    return ",".join(f"{value:.4f}" for value in values) + "\n"
+def _line(box: Box) -> str:
+    return ",".join(f"{value:.4f}" for value in box.ordered().to_xywh()) + "\n"
 
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".avi": "MJPG", ".webm": "VP80"}

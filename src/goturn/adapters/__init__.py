@@ -1,0 +1,1 @@
+"""goturn in other people's tools, one file each; each needs its tool to be installed."""
