@@ -53,15 +53,13 @@ class Results:
         """Note what makes these results; DataError if others are there that something else made."""
         path = self.folder / "run.json"
         if path.is_file():
-            found = json.loads(path.read_text(encoding="utf-8"))
-            for key in sorted({*found, *made_by}):
-                if found.get(key) != made_by.get(key):
-                    raise DataError(
-                        f"{self.folder} holds results of another run: {key} is "
-                        f'"{found.get(key)}" there and "{made_by.get(key)}" now; choose another '
-                        f"folder, or delete that one"
-                    )
+            _refuse_others(self.folder, _read_json(path), made_by)
             return
+        if any(self.folder.glob("*/*_001.txt")) or (self.folder / BASELINE).is_dir():
+            raise DataError(
+                f"{self.folder} holds results and no run.json that says what made them; choose "
+                f"another folder to run a tracker into"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
             file.write(json.dumps(dict(made_by), indent=2).encode() + b"\n")
@@ -95,7 +93,7 @@ class Results:
         """Write one run: the times first, so that a result file is never without its times."""
         path = self._file(sequence, kind, repetition)
         path.parent.mkdir(parents=True, exist_ok=True)
-        columns = self._columns(sequence, kind)[: repetition - 1]
+        columns = self._columns(sequence, kind)[: repetition - 1] if repetition > 1 else []
         rows = zip(*columns, [f"{value:.8f}" for value in seconds], strict=True)
         _write(self._times(sequence, kind), [",".join(row) for row in rows])
         _write(path, [_line(record) for record in records])
@@ -128,7 +126,11 @@ class Results:
 
     def seconds(self, sequence: Sequence, kind: str) -> list[float]:
         """The seconds of every frame that was tracked, in all repetitions; [] if not noted."""
-        values = [float(word) for column in self._columns(sequence, kind) for word in column]
+        words = [word for column in self._columns(sequence, kind) for word in column]
+        try:
+            values = [float(word) for word in words]
+        except ValueError as error:
+            raise DataError(f"{self._times(sequence, kind)}: {error}") from None
         return [value for value in values if math.isfinite(value) and value > 0]
 
     def _columns(self, sequence: Sequence, kind: str) -> list[tuple[str, ...]]:
@@ -136,6 +138,11 @@ class Results:
         if not path.is_file():
             return []
         rows = [line.split(",") for line in path.read_text().splitlines()]
+        if len(rows) != len(sequence) or len({len(row) for row in rows}) > 1:
+            raise DataError(
+                f"{path} should have {len(sequence)} lines with as many times each; delete it, or "
+                f"run the tracker again"
+            )
         return list(zip(*rows, strict=True))
 
     def _home(self, sequence: Sequence, kind: str) -> Path:
@@ -146,6 +153,23 @@ class Results:
 
     def _times(self, sequence: Sequence, kind: str) -> Path:
         return self._home(sequence, kind) / f"{sequence.name}_time.txt"
+
+
+def _refuse_others(folder: Path, there: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    for key in sorted({*there, *now}):
+        if there.get(key) != now.get(key):
+            raise DataError(
+                f'{folder} holds results of another run: {key} is "{there.get(key)}" there and '
+                f'"{now.get(key)}" now; choose another folder, or delete that one'
+            )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{path} is not JSON ({error}); delete it with its results") from None
+    return dict(found)
 
 
 def _line(record: Ordered[float]) -> str:

@@ -182,10 +182,16 @@ def _step(tracker: Tracker, image: Image, start: Box | None) -> tuple[Record, fl
     before = time.perf_counter()
     if start is not None:
         tracker.init(image, start.to_xywh())
-        found: Ordered[float] = start.to_xywh()
-    else:
-        _, found = tracker.update(image)
-    return tuple(map(float, found)), time.perf_counter() - before
+        return start.to_xywh(), time.perf_counter() - before
+    answer = tracker.update(image)
+    spent = time.perf_counter() - before
+    try:
+        _, (x, y, width, height) = answer
+        return (float(x), float(y), float(width), float(height)), spent
+    except (TypeError, ValueError):
+        raise GoturnError(
+            f"update should return (ok, (x, y, width, height)), and returned {answer!r}"
+        ) from None
 
 
 @contextmanager

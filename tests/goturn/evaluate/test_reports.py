@@ -121,6 +121,20 @@ class TestRefusals:
         with pytest.raises(DataError, match=r"rest_001.txt:2: expected 0, 1, 2 or a box, got"):
             report([resting()], [tmp_path], PROTOCOLS["vot2014"])
 
+    @pytest.mark.parametrize(
+        ("text", "words"),
+        [
+            ("0.1\n" * 3, "should have 12 lines with as many times each; delete it, or run"),
+            ("0.1\n" * 11 + "0.1,0.2\n", "should have 12 lines with as many times each"),
+            ("0.1\n" * 11 + "fast\n", "rest_time.txt: could not convert string to float: 'fast'"),
+        ],
+    )
+    def test_malformed_times(self, tmp_path: Path, text: str, words: str) -> None:
+        list(run(pretend.Still, [resting()], tmp_path))
+        (tmp_path / "rest" / "rest_time.txt").write_text(text)
+        with pytest.raises(DataError, match=words):
+            report([resting()], [tmp_path], PROTOCOLS["otb"])
+
     def test_a_test_set_is_measured_elsewhere(self, tmp_path: Path) -> None:
         sequence = replace(resting(3), boxes=[Box(5, 5, 20, 15), None, None])
         list(run(pretend.Still, [sequence], tmp_path))

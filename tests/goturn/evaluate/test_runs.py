@@ -41,6 +41,11 @@ class Refuses(pretend.Still):
         raise BoxError("the box is too odd")
 
 
+class BoxAlone(pretend.Still):
+    def update(self, image: Image) -> tuple[float, ...]:  # type: ignore[override]
+        return self.box
+
+
 class Dies(pretend.Still):
     def update(self, image: Image) -> tuple[bool, tuple[float, ...]]:
         os._exit(9)
@@ -83,6 +88,21 @@ class TestOnePass:
         list(run(pretend.Still, sequences, tmp_path, made_by={"weights": "abc"}))
         with pytest.raises(DataError, match='of another run: weights is "abc" there and "x" now'):
             list(run(pretend.Still, sequences, tmp_path, made_by={"weights": "x"}))
+
+    def test_results_of_nobody_knows_what_are_not_taken_for_ours(self, tmp_path: Path) -> None:
+        list(run(pretend.Still, pretend.sequences((3,)), tmp_path))
+        path = tmp_path / "run.json"
+        path.write_text("{")
+        with pytest.raises(DataError, match=r"run.json is not JSON .*; delete it with its results"):
+            list(run(pretend.Still, pretend.sequences((3,)), tmp_path))
+        path.unlink()
+        with pytest.raises(DataError, match=r"holds results and no run\.json that says what made"):
+            list(run(pretend.Still, pretend.sequences((3,)), tmp_path))
+
+    def test_a_tracker_with_another_interface(self, tmp_path: Path) -> None:
+        words = r"seq0, frame 2: update should return \(ok, \(x, y, width, height\)\), and returned"
+        with pytest.raises(GoturnError, match=words):
+            list(run(BoxAlone, pretend.sequences((3,)), tmp_path))
 
     def test_several_processes_write_the_same(self, tmp_path: Path) -> None:
         sequences = pretend.sequences((20, 30, 25))
