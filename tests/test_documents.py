@@ -100,6 +100,7 @@ def test_public_names() -> None:
         "CaffeNet",
         "Solver",
         "__version__",
+        "diagnose",
         "load",
         "optim",
         "register_layer",

@@ -1,6 +1,7 @@
 """Caffe networks in PyTorch, exact to the last bit that floating point allows."""
 
 from torchcaffe import optim
+from torchcaffe.diagnosis import diagnose
 from torchcaffe.errors import CaffeError
 from torchcaffe.load import load
 from torchcaffe.net import CaffeNet
@@ -15,6 +16,7 @@ __all__ = [
     "CaffeNet",
     "Solver",
     "__version__",
+    "diagnose",
     "load",
     "optim",
     "register_layer",

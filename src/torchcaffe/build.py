@@ -138,7 +138,7 @@ def build_steps(
     steps = []
     for layer in layers:
         own_phase = layer.phase if layer.has("phase") else phase
-        steps.append(_build_step(layer, own_phase, shapes, available, allow_python))
+        steps.append(build_step(layer, own_phase, shapes, available, allow_python))
     _mark_overwritten(steps)
     _mark_changes(steps)
     edges = [_edge(step) for step in steps]
@@ -224,13 +224,14 @@ def _refuse_unknown(layers: Sequence[LayerParameter]) -> None:
     raise UnknownLayerError(message)
 
 
-def _build_step(
+def build_step(
     layer: LayerParameter,
     phase: str,
     shapes: dict[str, Shape],
     available: list[str],
     allow_python: bool,
 ) -> Step:
+    """Connect, check and plan one layer; the blobs it makes are added to shapes and available."""
     kind = layer_type(layer)
     for name in layer.bottom:
         if name not in available:

@@ -1,5 +1,6 @@
 """A port that differs from Caffe: where, and why."""
 
+from torchcaffe.diagnosis.diagnose import diagnose
 from torchcaffe.diagnosis.findings import Cause, Diagnosis, Gap, Matched, Place, Unexplained
 from torchcaffe.diagnosis.parameters import ParameterAlignment, ParameterPair, align_parameters
 
@@ -13,4 +14,5 @@ __all__ = [
     "Place",
     "Unexplained",
     "align_parameters",
+    "diagnose",
 ]

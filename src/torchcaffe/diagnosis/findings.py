@@ -151,11 +151,14 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     covered: str = ""
+    error: str = ""
+    """The traceback of a port that raises, and where."""
 
     @property
     def passed(self) -> bool:
         """Whether nothing differs."""
-        return not self.unexplained and all(cause.harmless for cause in self.causes)
+        right = all(cause.harmless for cause in self.causes)
+        return right and not self.unexplained and not self.error
 
     @property
     def first(self) -> Matched | None:

@@ -1,0 +1,235 @@
+"""The front door: a port and a net, to what differs and why."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from torchcaffe.diagnosis.alignment import align
+from torchcaffe.diagnosis.engine import Answer, Examination, answer, examine
+from torchcaffe.diagnosis.findings import Cause, Diagnosis, Matched
+from torchcaffe.diagnosis.port import borrowed, changed_state, module_of, run_port, told
+from torchcaffe.diagnosis.reference import Reference, Values
+from torchcaffe.diagnosis.samples import samples
+from torchcaffe.diagnosis.tape import Tape
+from torchcaffe.errors import CaffeError, InputError, RecordingError
+from torchcaffe.load import load
+from torchcaffe.net import CaffeNet
+from torchcaffe.parity.verify import settings, use_recorded_params, verify
+from torchcaffe.recording import Recording
+
+BATCH = 2
+
+
+def diagnose(
+    port: Any,
+    net: str | PathLike[str] | CaffeNet | None = None,
+    *,
+    weights: str | PathLike[str] | None = None,
+    recording: Recording | None = None,
+    inputs: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    allow_python: bool = False,
+    say: Callable[[str], None] = lambda _: None,
+) -> Diagnosis:
+    """Compare a port with the Caffe net that it was made from, and say where and why they differ.
+
+    port
+        an ``nn.Module``, as the person runs it (in the mode that it is in); it is left as it was
+    net, weights
+        a prototxt and its weights, or a net in phase TEST that ``torchcaffe.load`` gave
+    recording
+        what a real Caffe did: its net (where ``net`` is not given), weights and inputs, and first
+        of all its blobs, which the net's are held against
+    inputs, shapes
+        values by the net's input names, in addition to those that are generated; or their shapes
+    allow_python
+        as for ``torchcaffe.load``
+    say
+        is told the layer that is being looked at
+    """
+    started = time.perf_counter()
+    module = module_of(port)
+    given_shapes = {name: tuple(np.shape(value)) for name, value in (inputs or {}).items()}
+    sizes = {**given_shapes, **{name: tuple(shape) for name, shape in (shapes or {}).items()}}
+    if recording is not None:
+        caffe = _recorded(net, weights, recording, allow_python)
+        inputs = recording.inputs
+    elif net is None:
+        raise InputError("give the net that the port was made from, or a recording of it")
+    else:
+        caffe = net if isinstance(net, CaffeNet) else _load(net, weights, sizes, allow_python)
+    if caffe.phase != "TEST":
+        raise InputError('a port is compared in phase TEST; load the net with phase="TEST"')
+    reference = Reference(caffe)
+    given = _inputs(reference, inputs or {})
+    with torch.no_grad(), borrowed(module) as twin:
+        values: list[Values] = [reference.run(each) for each in given]
+        before = {name: value.clone() for name, value in twin.state_dict().items()}
+        tape, names = run_port(twin, given[0])
+        notes = []
+        changed = changed_state(before, twin.state_dict())
+        if changed:
+            notes.append(
+                f"The port changes its own weights when it runs ({', '.join(changed[:5])}): it was "
+                f"compared as it was at its first run."
+            )
+        found = _compare(tape, names, reference, values, say)
+    return _diagnosis(found, caffe, type(module).__name__, tape, notes, settings(caffe, started))
+
+
+def _load(
+    net: str | PathLike[str],
+    weights: str | PathLike[str] | None,
+    shapes: Mapping[str, Sequence[int]],
+    allow_python: bool,
+) -> CaffeNet:
+    """The net for a batch of two, unless it or the caller fixes the batch."""
+    first = load(net, weights, inputs=shapes, allow_python=allow_python)
+    wanted = {
+        name: (BATCH, *shape[1:])
+        for name, shape in first.inputs.items()
+        if len(shape) > 1 and name not in shapes
+    }
+    if all(first.inputs[name] == shape for name, shape in wanted.items()):
+        return first
+    try:
+        return load(net, weights, inputs={**shapes, **wanted}, allow_python=allow_python)
+    except CaffeError:  # a net that fixes its batch, by a Reshape or in code of its own
+        return first
+
+
+def _recorded(
+    net: str | PathLike[str] | CaffeNet | None,
+    weights: str | PathLike[str] | None,
+    recording: Recording,
+    allow_python: bool,
+) -> CaffeNet:
+    """The recorded net with the recorded weights; RecordingError if it gives other blobs."""
+    if isinstance(net, CaffeNet):
+        caffe = net
+    else:
+        source = Path(net) if net is not None else recording.path / "net.prototxt"
+        caffe = load(source, weights, inputs=recording.shapes, allow_python=allow_python)
+        if weights is None:
+            use_recorded_params(caffe, recording)
+    found = verify(caffe, recording)
+    if not found.passed:
+        raise RecordingError(f"{recording.path}: the net is not the recorded one: {found.verdict}")
+    return caffe
+
+
+def _inputs(reference: Reference, inputs: Mapping[str, Any]) -> list[dict[str, Tensor]]:
+    shapes = {name: reference.net.inputs[name] for name in _used(reference)}
+    unknown = set(inputs) - set(shapes)
+    if unknown:
+        raise InputError(
+            f"the net's inputs are {', '.join(shapes) or 'none'}; got {', '.join(sorted(unknown))}"
+        )
+    made = list(samples(shapes, reference.net.index_inputs).values())
+    own = {name: torch.as_tensor(np.asarray(value)).float() for name, value in inputs.items()}
+    return [{**each, **own} for each in made[:1]] + (made if own else made[1:])
+
+
+def _used(reference: Reference) -> list[str]:
+    """The inputs that what is compared depends on."""
+    needed = {value for output in reference.outputs.values() for value in reference.above[output]}
+    return [name for name, value in reference.inputs.items() if value in needed]
+
+
+def _compare(
+    tape: Tape,
+    names: Mapping[int, str],
+    reference: Reference,
+    values: Sequence[Values],
+    say: Callable[[str], None],
+) -> tuple[Examination, list[Answer]]:
+    binding = {place: reference.inputs[name] for place, name in names.items()}
+    if tape.error is not None:
+        read = {value for op in tape.ops for value in op.inputs}
+        made = [value for op in tape.ops for value in op.outputs]
+        tape.outputs = [("", value) for value in made if value not in read]
+    alignment = align(tape, reference, values[0], binding)
+    found = examine(alignment, values, say)
+    answers = []
+    for part in [part for part in found.segments if part.state == "differs"]:
+        say(part.layers[-1])
+        answers += answer(found, part)
+    return found, answers
+
+
+def _diagnosis(
+    compared: tuple[Examination, list[Answer]],
+    net: CaffeNet,
+    port: str,
+    tape: Tape,
+    notes: list[str],
+    versions: Mapping[str, str],
+) -> Diagnosis:
+    found, answers = compared
+    order = {part.name: n for n, part in enumerate(found.alignment.reference.parts)}
+    causes = [cause for each in answers for cause in each.causes]
+    causes.sort(key=lambda cause: min((order.get(name, 0) for name in cause.layers), default=0))
+    unexplained = [each.unexplained for each in answers if each.unexplained is not None]
+    matched, left = _matched(found)
+    error = ""
+    if tape.error is not None:
+        error = _failed(tape, found)
+    if left:
+        notes.append(f"Not aligned with anything of the port: {', '.join(left)}.")
+    return Diagnosis(
+        net=net.name,
+        port=port,
+        causes=tuple(merged(causes)),
+        unexplained=tuple(unexplained),
+        alignment=tuple(matched),
+        notes=tuple(notes),
+        settings=versions,
+        covered=_covered(found, len(left)),
+        error=error,
+    )
+
+
+def merged(causes: Sequence[Cause]) -> list[Cause]:
+    """Causes, each once for the same layers."""
+    kept: dict[tuple[str, tuple[str, ...]], Cause] = {}
+    for cause in causes:
+        kept.setdefault((cause.identifier, cause.layers), cause)
+    return list(kept.values())
+
+
+def _matched(found: Examination) -> tuple[list[Matched], list[str]]:
+    """The segments in Caffe's order, and the layers that are in none."""
+    reference = found.alignment.reference
+    order = {part.name: n for n, part in enumerate(reference.parts)}
+    rows, seen = [], set()
+    for part in found.segments:
+        seen |= {each.name for each in part.parts}
+        shape = tuple(found.samples[0][part.pair.caffe].shape)
+        rows.append(Matched(part.layers, part.places(), part.state, shape, part.gap))
+    rows.sort(key=lambda row: max(order.get(name, -1) for name in row.layers))
+    left = [part.name for part in reference.parts if part.name not in seen]
+    return rows, left
+
+
+def _covered(found: Examination, left: int) -> str:
+    parts = len(found.alignment.reference.parts)
+    return (
+        f"{parts - left} of {parts} layers were compared in {len(found.segments)} places, each run "
+        f"alone on Caffe's own input, on {len(found.samples)} kinds of input, at the layers' "
+        f"declared classes."
+    )
+
+
+def _failed(tape: Tape, found: Examination) -> str:
+    assert tape.error is not None
+    last = found.segments[-1].layers[-1] if found.segments else None
+    where = f'behind what stands for layer "{last}"' if last else "before its first layer"
+    return f"The port raises, {where}:\n{told(tape.error)}"

@@ -1,0 +1,144 @@
+"""Try what may explain a segment, alone and together, until the difference is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from torchcaffe.diagnosis.findings import Cause, Gap
+from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, all_hypotheses
+from torchcaffe.diagnosis.layouts import error
+from torchcaffe.diagnosis.segments import FAR, Segment
+
+DEPTH = 3
+"""The most mistakes that one segment is thought to have."""
+
+WIDTH = (10, 6)
+"""How many of the best changes are gone on with, after one and after two."""
+
+NEAR = 1e-2
+"""What is farther off than this is not held to its class at all."""
+
+
+@dataclass
+class Explanation:
+    """Changes that make a segment agree, or none; ``tried`` counts all that were tried."""
+
+    steps: tuple[tuple[str, Proposal], ...]
+    after: Gap | None
+    tried: int
+
+
+@dataclass
+class _Child:
+    state: State
+    distance: float
+    cost: float
+
+
+def explain(segment: Segment, sample: int) -> Explanation:
+    """The fewest and likeliest changes with which the port's numbers are Caffe's."""
+    start = State(segment, segment.parts, {}, sample)
+    frontier, tried = [start], 0
+    for depth in range(DEPTH):
+        children: list[_Child] = []
+        for state in frontier:
+            for child in _children(state):
+                tried += 1
+                children.append(child)
+        children.sort(key=lambda child: (child.cost, child.distance))
+        for child in children:
+            if child.distance <= NEAR:
+                gap = _proven(child.state)
+                if gap is not None:
+                    return Explanation(child.state.steps, gap, tried)
+        if depth == DEPTH - 1:
+            break
+        children.sort(key=lambda child: child.distance)
+        own = [child for child in children if child.state.steps[-1][1].cost <= 0][: WIDTH[depth]]
+        frontier = [child.state for child in _first([*children[: WIDTH[depth]], *own])]
+    return Explanation((), None, tried)
+
+
+def _first(children: Sequence[_Child]) -> list[_Child]:
+    return list({id(child): child for child in children}.values())
+
+
+def _children(state: State) -> Iterator[_Child]:
+    """The states one change further, of those changes that change a number."""
+    done = [(name, proposal.layers) for name, proposal in state.steps]
+    for name, found in all_hypotheses().items():
+        for proposal in _proposals(found.propose, state):
+            if (name, proposal.layers) in done:
+                continue
+            after = State(
+                state.segment,
+                state.parts if proposal.parts is None else proposal.parts,
+                {**state.edits, **proposal.edits},
+                state.sample,
+                (*state.steps, (name, proposal)),
+            )
+            try:
+                if not proposal.edits and error(after.caffe, state.caffe) == 0:
+                    continue
+                far = _distance(after)
+            except Exception:  # a change that Caffe or torch cannot compute is none
+                continue
+            yield _Child(after, far, sum(step.cost for _, step in after.steps))
+
+
+def _proposals(propose: object, state: State) -> Iterator[Proposal]:
+    """What a hypothesis proposes; one that cannot look at a segment proposes nothing."""
+    assert callable(propose)
+    found = propose(state)
+    while True:
+        try:
+            yield next(found)
+        except StopIteration:
+            return
+        except Exception:  # numbers or shapes that it was not written for
+            return
+
+
+def _distance(state: State) -> float:
+    mine, theirs = state.port, state.caffe
+    if mine.shape != theirs.shape:
+        return state.segment.distance(state.parts, state.edits, state.sample)
+    found = error(mine, theirs)
+    return found if found < FAR else FAR
+
+
+def _proven(state: State) -> Gap | None:
+    """The difference on the worst sample if on all of them it is no more than rounding."""
+    segment = state.segment
+    worst: Gap | None = None
+    order = [state.sample, *(n for n in range(len(segment.samples)) if n != state.sample)]
+    for sample in order:
+        gap = segment.judge(state.parts, sample, state.edits)
+        if not gap.passed:
+            return None
+        if worst is None or gap.share > worst.share:
+            worst = gap
+    return worst
+
+
+def causes(segment: Segment, found: Explanation) -> list[Cause]:
+    """An explanation as causes, in words."""
+    result = []
+    for name, step in found.steps:
+        op = step.op
+        place = op.place if op is not None else segment.place
+        result.append(
+            Cause(
+                identifier=name,
+                layers=step.layers,
+                port=place,
+                code=step.code,
+                caffe=step.caffe,
+                fix=step.fix,
+                before=segment.gap,
+                after=found.after,
+                evidence=step.evidence,
+            )
+        )
+    return result
