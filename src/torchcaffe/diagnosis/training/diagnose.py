@@ -1,0 +1,429 @@
+"""All that a port's training can be compared in, one experiment after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from torchcaffe.diagnosis.findings import Cause, Place, Unexplained
+from torchcaffe.diagnosis.parameters import ParameterAlignment
+from torchcaffe.diagnosis.training import schedules, updates
+from torchcaffe.diagnosis.training.batch_sizes import batch_size_cause
+from torchcaffe.diagnosis.training.cases import UpdateCase
+from torchcaffe.diagnosis.training.gradients import GradientCase, GradientTrial
+from torchcaffe.diagnosis.training.hypotheses import hypotheses, identifiers
+from torchcaffe.diagnosis.training.initial import initial_causes
+from torchcaffe.diagnosis.training.modes import dropout_causes, observe_modes, statistics_causes
+from torchcaffe.diagnosis.training.parameters import pair_all
+from torchcaffe.diagnosis.training.preserve import preserved
+from torchcaffe.diagnosis.training.protocol import TrainingPort, training_port
+from torchcaffe.diagnosis.training.recipe import Recipe, decimal
+from torchcaffe.diagnosis.training.reference import Reference
+from torchcaffe.diagnosis.training.run_port import Runner
+from torchcaffe.diagnosis.training.sampling import compare_samples, sampling_cause
+from torchcaffe.diagnosis.training.search import Explanation, explain
+from torchcaffe.diagnosis.training.side_by_side import CLASS as TOGETHER
+from torchcaffe.diagnosis.training.side_by_side import Batches, Together, side_by_side, story
+from torchcaffe.diagnosis.training.trials import Trials
+from torchcaffe.errors import InputError
+from torchcaffe.proto.schema import NetParameter, SolverParameter
+from torchcaffe.solvers.lr_policy import learning_rate
+from torchcaffe.solvers.nets import train_net
+
+OTHERS = (
+    "batch-size",
+    "batchnorm-momentum",
+    "batchnorm-train-mode",
+    "batchnorm-updates-frozen",
+    "dropout-active",
+    "dropout-ratio",
+    "filler-fan",
+    "filler-kind",
+    "random-stream",
+    "sampling-law",
+)
+"""Causes that are read off directly, without a search."""
+
+DROPOUTS = {"dropout-active", "dropout-ratio"}
+"""Causes that a run with masks does not make in the reference."""
+
+
+@dataclass
+class TrainingDiagnosis:
+    """What was found, what was looked at, and what could not be."""
+
+    causes: list[Cause] = field(default_factory=list)
+    unexplained: list[Unexplained] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    compared: list[str] = field(default_factory=list)
+
+    @property
+    def identifiers(self) -> list[str]:
+        """The causes by name, each once; those that are no defect left out."""
+        return list(dict.fromkeys(c.identifier for c in self.causes if not c.harmless))
+
+
+def diagnose_training(
+    given: Any,
+    solver: SolverParameter,
+    *,
+    net: NetParameter | None = None,
+    inputs: Mapping[str, Sequence[int]] | None = None,
+    alignment: ParameterAlignment | None = None,
+    build: Callable[[], Any] | None = None,
+    loaded: Sequence[str] = (),
+    iterations: int = 6,
+    tell: Callable[[str], None] = lambda what: None,
+) -> TrainingDiagnosis:
+    """Compare a port's training with a solver's.
+
+    given
+        what the port's callable returned; see ``TrainingPort``. It is left as it was.
+    solver, net
+        the solver, and its train net if it is not the one that the solver names.
+    inputs
+        shapes of inputs, in place of the prototxt's or of data layers' tops.
+    alignment
+        which parameter is which blob, as far as values say; the rest is paired by order and shape.
+    build
+        the port's callable itself: initial weights are compared by building it again.
+    loaded
+        layers whose weights come from a file, so that fillers do not matter.
+    tell
+        is told what is being looked at.
+
+    Raises InputError for what cannot be compared at all, and CaffeError for the files.
+    """
+    port = training_port(given)
+    param = net if net is not None else train_net(solver).param
+    reference = Reference(solver, param, inputs)
+    called = Runner(port, reference).called()
+    reference.pairs, reference.statistics = pair_all(reference.net, port.model, called, alignment)
+    if not reference.pairs:
+        raise InputError("none of the port's parameters could be matched with a blob of the net")
+    return _Diagnosing(port, reference, iterations, tell).all(build, loaded)
+
+
+class _Diagnosing:
+    """One diagnosis, as it goes on."""
+
+    def __init__(
+        self, port: TrainingPort, reference: Reference, iterations: int, tell: Callable[[str], None]
+    ) -> None:
+        self.port, self.reference, self.tell = port, reference, tell
+        self.runner = Runner(port, reference)
+        self.iterations = iterations
+        self.found = TrainingDiagnosis()
+        self.caffe = reference.recipe()
+        self.recipe = self.caffe
+        self.rates: schedules.Some = [1.0] * 1000
+        self.trials = Trials(self.runner, self.caffe, reference.trial_size())
+        self.known = len(set(identifiers()) | set(OTHERS))
+
+    def all(self, build: Callable[[], Any] | None, loaded: Sequence[str]) -> TrainingDiagnosis:
+        """Every experiment that the port gives enough for."""
+        self._unpaired()
+        if self._whole():
+            trials = self._trials()
+            self._modes()
+            self._gradients(trials)
+        if self.port.optimizer is not None:
+            self._updates()
+            self._schedule()
+        else:
+            self.found.notes.append(
+                "No optimizer was given: rates, decay, update rule and schedule are not compared."
+            )
+        self._batch_size()
+        if build is not None:
+            self._initial(build, loaded)
+        self._samples()
+        self._together()
+        return self.found
+
+    def _unpaired(self) -> None:
+        names = {pair.name for pair in self.reference.pairs}
+        left = [name for name, _ in self.port.model.named_parameters() if name not in names]
+        blobs = {pair.blob for pair in self.reference.pairs}
+        missing = [blob for blob in self.caffe.rates if blob not in blobs]
+        statistics = {entry.layer for entry in self.reference.statistics}
+        missing = [blob for blob in missing if blob.rpartition("/")[0] not in statistics]
+        if left or missing:
+            self.found.notes.append(
+                f"Not compared, as no counterpart was found: parameters {', '.join(left) or 'none'}"
+                f"; blobs {', '.join(missing) or 'none'}."
+            )
+
+    def _whole(self) -> bool:
+        """Whether a batch can go through the port; a note if not."""
+        if not self.runner.runs:
+            self.found.notes.append(
+                "Neither a loss nor a step (with its optimizer) was given: losses and gradients "
+                "are not compared."
+            )
+        for size in dict.fromkeys((self.trials.size, self.reference.batch_size)):
+            try:
+                with preserved(self.port, torch.float64), torch.no_grad():
+                    self.runner.forward(self.trials.batch(0, size))
+            except Exception as error:
+                failed = error
+                continue
+            self.trials.size = size
+            return True
+        self.found.notes.append(
+            f"The model does not run on the train net's inputs ({type(failed).__name__}: {failed}):"
+            f" gradients, dropout and statistics are not compared."
+        )
+        return False
+
+    # Gradients
+
+    def _trials(self) -> list[GradientTrial]:
+        """What the port makes of some batches."""
+        if not self.runner.runs:
+            return []
+        self.tell("gradients")
+        found = self.trials.run()
+        self.found.causes += self.trials.causes
+        self.found.notes += self.trials.notes
+        return found
+
+    def _gradients(self, trials: list[GradientTrial]) -> None:
+        if not trials:
+            return
+        params = dict(self.port.model.named_parameters())
+        weights = {
+            pair.blob: pair.to_caffe(params[pair.name].detach()).double().cpu()
+            for pair in self.reference.pairs
+        }
+        case = GradientCase(trials, self.reference, self.caffe, self.port.model, weights)
+        explanation = explain(self.caffe, case, hypotheses("gradients"), case.residual)
+        self._take(explanation, "losses and gradients, over batches and updates")
+        if not explanation.left.exact:
+            blob = case.residual(self.caffe).first
+            self._unexplained(blob, explanation)
+
+    def _modes(self) -> None:
+        self.tell("dropout and running statistics")
+        try:
+            modes = observe_modes(self.runner, self.reference, self.trials.batch(0))
+        except Exception as error:
+            self.found.notes.append(f"Dropout and statistics are not compared: {error}")
+            return
+        self.found.compared.append("which dropouts drop, and what running statistics do")
+        self.found.causes += dropout_causes(modes, self.runner)
+        self.found.causes += statistics_causes(modes, self.reference, self.runner)
+
+    # Updates and schedule
+
+    def _updates(self) -> None:
+        self.tell("updates")
+        assert self.port.optimizer is not None
+        trial = updates.observe_updates(self.port, self.reference.pairs)
+        solver = self.reference.solver
+        base = self._base_lr()
+        case = UpdateCase(
+            trial,
+            self.caffe,
+            base,
+            decimal(solver.weight_decay),
+            self.reference.pairs,
+            self.port.optimizer,
+        )
+        start = replace(self.recipe, rates=self.caffe.rates, decays=self.caffe.decays)
+        explanation = explain(
+            start, case, hypotheses("updates"), lambda recipe: updates.residual(trial, recipe)
+        )
+        self._take(explanation, "the update rule, rates and decay of every parameter")
+        if not explanation.left.exact:
+            blob = updates.residual(trial, start).at[0]
+            self._unexplained(blob, explanation)
+
+    def _base_lr(self) -> float:
+        return decimal(learning_rate(self.reference.solver, 0, 0)[0])
+
+    def _schedule(self) -> None:
+        self.tell("schedule")
+        self._interval()
+        solver, port = self.reference.solver, self.port
+        if port.scheduler_interval == "epoch" and not port.iterations_per_epoch:
+            self.found.notes.append(
+                "The scheduler is stepped once an epoch, but iterations_per_epoch is not given: "
+                "the schedule is not compared."
+            )
+            return
+        if solver.max_iter <= 0:
+            self.found.notes.append("The solver has no max_iter: the schedule is not compared.")
+            return
+        count = min(solver.max_iter, schedules.LONGEST)
+        curve = schedules.observe_schedule(port, count)
+        self.rates = curve.rates
+        caffe = schedules.caffe_schedule(solver)
+        case = schedules.ScheduleCase(
+            curve,
+            caffe,
+            self._base_lr(),
+            port.iterations_per_epoch,
+            port.scheduler_interval or "iteration",
+            type(port.scheduler).__name__ if port.scheduler is not None else "",
+        )
+        explanation = explain(
+            caffe, case, hypotheses("schedule"), lambda s: schedules.residual(curve, s)
+        )
+        self._take(explanation, f"the rates of {count:,} iterations", keep=False)
+        if not explanation.left.exact:
+            self._unexplained("", explanation)
+        self._same_here(bool(curve.breaks))
+
+    def _interval(self) -> None:
+        """Find out how often the scheduler is stepped, where nobody says."""
+        port = self.port
+        if port.scheduler is None or port.scheduler_interval:
+            return
+        if port.iterations_per_epoch:
+            interval = "epoch"
+        else:
+            interval = "iteration"
+            self.found.notes.append(
+                "How often the scheduler is stepped was not said (scheduler_interval): it was "
+                "taken to be once an iteration."
+            )
+        if self.runner.steps and self._steps_the_scheduler():
+            interval = "iteration"
+        self.port = self.runner.port = replace(port, scheduler_interval=interval)
+
+    def _steps_the_scheduler(self) -> bool:
+        before = getattr(self.port.scheduler, "last_epoch", None)
+        try:
+            with preserved(self.port, torch.float64):
+                self.runner.updates([self.trials.batch(0)], 1)
+                return bool(getattr(self.port.scheduler, "last_epoch", None) != before)
+        except Exception:
+            return False
+
+    def _same_here(self, port_moves: bool) -> None:
+        """A rate outside of the momentum makes no difference while the rate stays."""
+        solver = self.reference.solver
+        rates = schedules.caffe_schedule(solver).rates(min(solver.max_iter, schedules.LONGEST))
+        if port_moves or bool((rates != rates[0]).any()):
+            return
+        for cause in list(self.found.causes):
+            if cause.identifier == "momentum-form" or (
+                cause.identifier == "nesterov-form"
+                and self.recipe.rule.kind == self.caffe.rule.kind
+            ):
+                self.found.causes.remove(cause)
+                self.found.notes.append(
+                    f"{cause.identifier}: the same here. {cause.code} {cause.caffe} The rate of "
+                    f"this solver never changes, so that the numbers are the same."
+                )
+
+    # The rest
+
+    def _batch_size(self) -> None:
+        if not self.port.batch_size:
+            return
+        cause = batch_size_cause(
+            self.port.batch_size,
+            self.reference.batch_size,
+            self.recipe,
+            self.reference.solver.iter_size,
+        )
+        self.found.compared.append("batch size")
+        if cause is not None:
+            self.found.causes.append(cause)
+        elif self.port.batch_size != self.reference.batch_size:
+            both = [c for c in self.found.causes if c.identifier == "iter-size"]
+            self.found.causes = [c for c in self.found.causes if c not in both]
+            self.found.notes.append(
+                f"batch-size and iter-size: the same here. {self.recipe.iter_size} batches of "
+                f"{self.port.batch_size} are as many samples as Caffe's, and their average is the "
+                f"same."
+            )
+
+    def _initial(self, build: Callable[[], Any], loaded: Sequence[str]) -> None:
+        self.tell("initial weights")
+
+        def model() -> nn.Module:
+            return training_port(build()).model
+
+        self.found.causes += initial_causes(model, self.reference.net, self.reference.pairs, loaded)
+        self.found.compared.append("initial weights against the fillers' laws")
+
+    def _samples(self) -> None:
+        if self.port.dataset is None or self.port.reference_dataset is None:
+            return
+        self.tell("samples")
+        tests = compare_samples(self.port.dataset, self.port.reference_dataset)
+        self.found.causes.append(sampling_cause(tests))
+        self.found.compared.append("samples against the reference sampler's")
+
+    def _together(self) -> None:
+        """Both trained side by side, Caffe by its own recipe and by the explained one."""
+        usable = self.runner.runs and self.port.optimizer is not None and self.iterations > 0
+        wrong = {cause.identifier for cause in self.found.causes}
+        if not usable or self.found.unexplained:
+            return
+        if any("not compared there" in note for note in self.found.notes):
+            return
+        self.tell("side by side")
+        count = self.iterations * max(self.recipe.iter_size, 1)
+        batches = [self.trials.batch(100 + n) for n in range(count)]
+        for words, masks in (("dropout off", None), ("Caffe's masks injected", 1701)):
+            if masks is not None and (wrong & DROPOUTS or not self._has_dropout()):
+                continue
+            try:
+                explained = self._run(self.recipe, batches, masks, self.rates)
+                plain = (
+                    explained
+                    if not wrong - {"random-stream"}
+                    else self._run(self.caffe, batches, masks, [1.0] * count)
+                )
+            except Exception as error:
+                self.found.notes.append(f"Not run side by side ({type(error).__name__}: {error}).")
+                return
+            self._tell_together(words, explained, plain)
+
+    def _run(
+        self,
+        recipe: Recipe,
+        batches: Batches,
+        masks: int | None,
+        rates: schedules.Some,
+    ) -> Together:
+        return side_by_side(self.runner, self.reference, recipe, batches, rates, masks)
+
+    def _has_dropout(self) -> bool:
+        return any(step.kind.name == "Dropout" for step in self.reference.net.steps)
+
+    def _tell_together(self, words: str, explained: Together, plain: Together) -> None:
+        count = len(plain.gaps)
+        self.found.notes.append(f"{count} batches side by side, {words}: {story(explained, plain)}")
+        self.found.compared.append(f"{count} batches side by side, {words}")
+        if explained.worst > TOGETHER and explained is plain:
+            self.found.unexplained.append(
+                Unexplained((), Place("training"), explained.gap, 0, self.known)
+            )
+
+    def _take(self, explanation: Explanation, what: str, keep: bool = True) -> None:
+        self.found.causes += explanation.causes
+        self.found.compared.append(what)
+        if keep and explanation.left.exact:
+            self.recipe = explanation.recipe
+
+    def _unexplained(self, blob: str, explanation: Explanation) -> None:
+        names = {pair.blob: pair.name for pair in self.reference.pairs}
+        layer = blob.rpartition("/")[0]
+        self.found.unexplained.append(
+            Unexplained(
+                (layer,) if layer else (),
+                Place(names.get(blob, "the schedule")),
+                explanation.left.gap,
+                explanation.tried,
+                self.known,
+            )
+        )
