@@ -34,6 +34,7 @@ CAFFE_KINDS = {
 SCORES = {"equal": 3.0, "view": 3.0, "scaled": 2.5, "shape": 1.0, "numel": 0.6, "other size": 0.4}
 OTHER_LAYOUT = 2.6
 NEIGHBOURS = 2.5
+PATH = 1.5
 ROUNDS = 8
 
 Near = dict[int, frozenset[int]]
@@ -138,37 +139,29 @@ class _Matching:
         return found
 
     def _neighbours(self, binding: Mapping[int, int]) -> None:
-        """Who stands before and after whom; -1 - n is the net's input n, -1000 its end."""
+        """Look at both graphs, and count for pairs what is alike on the way to them."""
         fixed_mine = {anchor.call.op.index: -2000 - n for n, anchor in enumerate(self.fixed)}
         fixed_theirs = {id(anchor.part): -2000 - n for n, anchor in enumerate(self.fixed)}
         by_op = {call.op.index: n for n, call in enumerate(self.calls)} | fixed_mine
         by_part = {id(part): n for n, part in enumerate(self.parts)} | fixed_theirs
-        near: list[frozenset[int]] = [frozenset() for _ in self.tape.values]
-        for place, value in enumerate(self.tape.inputs):
-            near[value] = frozenset([-1 - place])
-        self.up: Near = {}
-        for op in self.tape.ops:
-            before = frozenset[int]().union(*(near[value] for value in op.inputs))
-            number = by_op.get(op.index)
-            if number is not None:
-                self.up[number] = before
-            for value in op.outputs:
-                near[value] = before if number is None else frozenset([number])
-        self.up[-1000] = frozenset[int]().union(*(near[value] for _, value in self.tape.outputs))
-        spot: list[frozenset[int]] = [frozenset() for _ in self.reference.names]
-        for place, value in binding.items():
-            spot[value] = frozenset([-1 - place])
-        self.caffe_up: Near = {}
-        for part in self.reference.parts:
-            before = frozenset[int]().union(*(spot[value] for value in part.bottoms))
-            number = by_part.get(id(part))
-            if number is not None:
-                self.caffe_up[number] = before
-            for value in part.tops:
-                spot[value] = before if number is None else frozenset([number])
-        outputs = self.reference.outputs.values()
-        self.caffe_up[-1000] = frozenset[int]().union(*(spot[value] for value in outputs))
-        self.down, self.caffe_down = _turned(self.up), _turned(self.caffe_up)
+        mine = [
+            _Node(op.inputs, op.outputs, by_op.get(op.index), "pool" in op.name, op.name == "cat")
+            for op in self.tape.ops
+        ]
+        theirs = [
+            _Node(
+                part.bottoms, part.tops, by_part.get(id(part)),
+                part.kind == "Pooling", part.kind == "Concat",
+            )
+            for part in self.reference.parts
+        ]  # fmt: skip
+        inputs = dict(enumerate(self.tape.inputs))
+        ends = [value for _, value in self.tape.outputs]
+        self.mine = _Graph(mine, inputs, ends)
+        self.theirs = _Graph(theirs, binding, list(self.reference.outputs.values()))
+        for a, b in self.own:
+            self.own[a, b] += PATH * (self.mine.pooled[a] == self.theirs.pooled[b])
+            self.own[a, b] += PATH * (self.mine.slot.get(a) == self.theirs.slot.get(b))
 
     def pairs(self) -> list[Anchor]:
         """The best pairs, each call and layer once."""
@@ -177,8 +170,8 @@ class _Matching:
             likely = _likely(scores)
             scores = {
                 (a, b): own
-                + NEIGHBOURS * _agreement(self.up.get(a), self.caffe_up.get(b), likely)
-                + NEIGHBOURS * _agreement(self.down.get(a), self.caffe_down.get(b), likely)
+                + NEIGHBOURS * _agreement(self.mine.up.get(a), self.theirs.up.get(b), likely)
+                + NEIGHBOURS * _agreement(self.mine.down.get(a), self.theirs.down.get(b), likely)
                 for (a, b), own in self.own.items()
             }
         found, taken_a, taken_b = [], set(), set()
@@ -188,6 +181,50 @@ class _Matching:
                 taken_b.add(b)
                 found.append(Anchor(self.calls[a], self.parts[b], self.relations[a, b]))
         return found
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A call or a layer: what it reads and makes, and its number if it is one to be paired."""
+
+    reads: Sequence[int]
+    makes: Sequence[int]
+    number: int | None
+    pools: bool
+    joins: bool
+
+
+class _Graph:
+    """Who stands before and after whom, behind how many poolings, and where in what is joined.
+
+    Inputs have the numbers -1 - n, the end -1000, pairs that are fixed others below.
+    """
+
+    def __init__(
+        self, nodes: Sequence[_Node], inputs: Mapping[int, int], ends: Sequence[int]
+    ) -> None:
+        near: dict[int, frozenset[int]] = {}
+        pools: dict[int, int] = {}
+        for place, value in inputs.items():
+            near[value] = frozenset([-1 - place])
+        self.up: Near = {}
+        self.pooled: dict[int, int] = {}
+        self.slot: dict[int, int] = {}
+        none = frozenset[int]()
+        for node in nodes:
+            before = none.union(*(near.get(value, none) for value in node.reads))
+            count = max((pools.get(value, 0) for value in node.reads), default=0)
+            if node.joins:
+                for place, value in enumerate(node.reads):
+                    self.slot |= dict.fromkeys(near.get(value, none), place)
+            if node.number is not None:
+                self.up[node.number], self.pooled[node.number] = before, count
+            for value in node.makes:
+                alone = node.number is None
+                near[value] = before if alone else frozenset([node.number or 0])
+                pools[value] = count + node.pools if alone else 0
+        self.up[-1000] = none.union(*(near.get(value, none) for value in ends))
+        self.down = _turned(self.up)
 
 
 def _turned(up: Near) -> Near:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from torchcaffe.diagnosis.findings import Cause, Gap
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, all_hypotheses
+from torchcaffe.diagnosis.hypotheses._tools import fitted
 from torchcaffe.diagnosis.layouts import error
 from torchcaffe.diagnosis.segments import FAR, Segment
 
@@ -68,35 +69,42 @@ def _children(state: State) -> Iterator[_Child]:
     """The states one change further, of those changes that change a number."""
     done = [(name, proposal.layers) for name, proposal in state.steps]
     for name, found in all_hypotheses().items():
-        for proposal in _proposals(found.propose, state):
+        for proposal in _safely(found.propose(state)):
             if (name, proposal.layers) in done:
                 continue
-            after = State(
-                state.segment,
-                state.parts if proposal.parts is None else proposal.parts,
-                {**state.edits, **proposal.edits},
-                state.sample,
-                (*state.steps, (name, proposal)),
-            )
-            try:
-                if not proposal.edits and error(after.caffe, state.caffe) == 0:
-                    continue
-                far = _distance(after)
-            except Exception:  # a change that Caffe or torch cannot compute is none
-                continue
-            yield _Child(after, far, sum(step.cost for _, step in after.steps))
+            for variant in (proposal, *_safely(fitted(state, proposal))):
+                child = _child(state, name, variant)
+                if child is not None:
+                    yield child
 
 
-def _proposals(propose: object, state: State) -> Iterator[Proposal]:
-    """What a hypothesis proposes; one that cannot look at a segment proposes nothing."""
-    assert callable(propose)
-    found = propose(state)
+def _child(state: State, name: str, proposal: Proposal) -> _Child | None:
+    after = State(
+        state.segment,
+        state.parts if proposal.parts is None else proposal.parts,
+        {**state.edits, **proposal.edits},
+        state.sample,
+        (*state.steps, (name, proposal)),
+    )
+    try:
+        if not proposal.edits and error(after.caffe, state.caffe) == 0:
+            return None
+        if proposal.edits and error(after.port, state.port) == 0:
+            return None
+        far = _distance(after)
+    except Exception:  # a change that Caffe or torch cannot compute is none
+        return None
+    return _Child(after, far, sum(step.cost for _, step in after.steps))
+
+
+def _safely(found: Iterator[Proposal]) -> Iterator[Proposal]:
+    """Proposals, up to the first number or shape that the one who makes them cannot handle."""
     while True:
         try:
             yield next(found)
         except StopIteration:
             return
-        except Exception:  # numbers or shapes that it was not written for
+        except Exception:  # whatever torch says to it: no proposal, then
             return
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchcaffe.diagnosis.hypotheses._registry import State
 from torchcaffe.diagnosis.hypotheses._tools import added, begun
 from torchcaffe.diagnosis.reference import Function, Parts
+from torchcaffe.diagnosis.tape import Op
 
 
 def inputs(state: State) -> Iterator[int]:
@@ -23,6 +24,31 @@ def on_input(state: State, value: int, function: Function) -> Parts:
     if value == state.segment.pair.caffe:
         return added(state, function)
     return begun(state, value, function)
+
+
+PLAIN = (
+    "getitem", "narrow", "pad", "roll", "interpolate", "sub", "add", "mul", "div", "rsub", "flip",
+    "index_select", "contiguous", "to", "float", "normalize", "permute", "clone", "unsqueeze",
+)  # fmt: skip
+
+
+def first_calls(state: State) -> list[Op]:
+    """The port's calls on the net's input before the first that has weights."""
+    tape = state.segment.alignment.tape
+    known = {tape.inputs[place] for place in range(len(tape.inputs))}
+    found = []
+    for op in state.segment.ops:
+        if op.name in PLAIN and any(value in known for value in op.inputs):
+            known |= set(op.outputs)
+            found.append(op)
+    return found
+
+
+def reordered(state: State, op: Op) -> bool:
+    """Whether a call only puts channels into another order."""
+    values = state.segment.alignment.tape.values
+    before, after = (values[place].tensor for place in (op.inputs[0], op.outputs[0]))
+    return before.shape == after.shape
 
 
 def affine(state: State, value: int) -> tuple[Tensor, Tensor] | None:

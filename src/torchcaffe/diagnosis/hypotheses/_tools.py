@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from torch import Tensor
 
-from torchcaffe.diagnosis.hypotheses._registry import State
+from torchcaffe.diagnosis.hypotheses._registry import Proposal, State
 from torchcaffe.diagnosis.reference import Function, Part, Parts
+from torchcaffe.diagnosis.tape import Op, Ref
 from torchcaffe.proto.schema import LayerParameter
 
 
@@ -51,6 +54,48 @@ def begun(state: State, value: int, function: Function, name: str = "(yours)") -
     return (first, *parts)
 
 
-def first_number(values: Tensor) -> float:
-    """The first element, to be shown."""
-    return float(values.reshape(-1)[0])
+FITTING = ("pad", "getitem", "narrow", "interpolate", "constant_pad_nd")
+"""Calls with which people make shapes fit again after a mistake."""
+
+
+def fitted(state: State, proposal: Proposal) -> Iterator[Proposal]:
+    """A change that makes another shape, with the port's own calls behind it that make it fit."""
+    if proposal.parts is None or len(proposal.parts) != len(state.parts):
+        return
+    pairs = [
+        (old, new) for old, new in zip(state.parts, proposal.parts, strict=True) if old is not new
+    ]
+    calls = [op for op in state.segment.ops if op.name in FITTING and single(op)]
+    if len(pairs) != 1 or not calls:
+        return
+    old, new = pairs[0]
+    bottoms = state.bottoms(old)
+    if new.run(bottoms)[0].shape == state.top(old).shape:
+        return
+    for chosen in [[op] for op in calls] + ([calls] if len(calls) > 1 else []):
+
+        def run(*given: Tensor, part: Part = new, ops: Sequence[Op] = tuple(chosen)) -> Tensor:
+            made = part.run(given, given[0].dtype)[0]
+            for op in ops:
+                made = called(op, made)
+            return made
+
+        whole = new.with_function(run)
+        parts = tuple(whole if part is new else part for part in proposal.parts)
+        yield replace(proposal, parts=parts)
+
+
+def single(op: Op) -> bool:
+    """Whether a call has one tensor, and it comes first."""
+    return len(op.inputs) == 1 and bool(op.args) and isinstance(op.args[0], Ref)
+
+
+def called(op: Op, tensor: Tensor) -> Tensor:
+    """What a call makes of another tensor."""
+    made: Tensor = op.func(tensor, *op.args[1:], **op.kwargs)
+    return made
+
+
+def left_out(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """An edit of the port: a call that hands on its input as it is."""
+    return args[0] if args else kwargs["input"]

@@ -39,6 +39,8 @@ def conv_padding(state: State) -> Iterator[Proposal]:
                             written(right), call, cost)  # fmt: skip
         if around is not None and mine is not None:
             room = list(argument(around, "pad") or ())
+            if min(room, default=0) < 0 or state.call("getitem", "narrow") is not None:
+                continue  # not around, but somewhere else
             if len(room) == 2 * axes and room != [size for size in right for _ in range(2)]:
                 new = padded(part, room, mine)
                 said = f"{room} (functional.pad) and {written(mine)}"

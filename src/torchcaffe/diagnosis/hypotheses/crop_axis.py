@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import permutations
 
-from torchcaffe.diagnosis.hypotheses._crops import at_offsets, offsets_of
+from torchcaffe.diagnosis.hypotheses._crops import at_offsets, guesses, offsets_of
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
-from torchcaffe.diagnosis.hypotheses._windows import window
 from torchcaffe.diagnosis.reference import Part
 
 
@@ -15,15 +14,10 @@ from torchcaffe.diagnosis.reference import Part
 def crop_axis(state: State) -> Iterator[Proposal]:
     """A crop cuts other axes than Caffe's, or has the offset of one on another."""
     for part in state.of("Crop"):
-        large, _ = state.bottoms(part)
-        right = offsets_of(part, large)
-        found = window(large, state.port) if part is state.parts[-1] else None
-        guesses = [found] if found is not None else list(set(permutations(right[2:])))
-        for value in guesses:
-            value = value if len(value) == large.dim() else (*right[:2], *value)
-            moved = {a - b for a, b in zip(value[2:], right[2:], strict=True)}
-            if value == right or len(moved) == 1:
-                continue
+        right = offsets_of(part, state.bottoms(part)[0])
+        exchanged = {(*right[:2], *order) for order in permutations(right[2:])}
+        elsewhere = {value for value, _ in guesses(state, part) if any(value[:2])}
+        for value in sorted((exchanged | elsewhere) - {right}):
             yield Proposal(
                 layers=(part.name,),
                 code=f"Your crop starts at {list(value)} along the axes of its input.",
@@ -32,7 +26,7 @@ def crop_axis(state: State) -> Iterator[Proposal]:
                 parts=state.swapped(part, at_offsets(part, value)),
                 op=state.call("getitem", "narrow"),
                 evidence={"port": list(value), "caffe": list(right)},
-                cost=0.4,
+                cost=0.25,
             )
         yield from _other_axis(state, part)
 

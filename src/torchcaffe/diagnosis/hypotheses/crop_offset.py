@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
-from torchcaffe.diagnosis.hypotheses._crops import at_offsets, centred, offsets_of
-from torchcaffe.diagnosis.hypotheses._inputs import inputs, on_input
+from torchcaffe.diagnosis.hypotheses._crops import at_offsets, guesses, offsets_of
+from torchcaffe.diagnosis.hypotheses._inputs import first_calls, reordered
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
-from torchcaffe.diagnosis.hypotheses._windows import cut, window
+from torchcaffe.diagnosis.hypotheses._tools import left_out
+from torchcaffe.diagnosis.weighted import argument
 
 
 @hypothesis("crop-offset")
 def crop_offset(state: State) -> Iterator[Proposal]:
     """A crop starts at another place than Caffe's."""
     for part in state.of("Crop"):
-        large, reference = state.bottoms(part)
-        right = offsets_of(part, large)
-        found = window(large, state.port) if part is state.parts[-1] else None
-        for value in (found,) if found is not None else centred(large, reference):
-            moved = [a - b for a, b in zip(value, right, strict=True)]
-            if not any(moved[2:]) or any(moved[:2]):
+        right = offsets_of(part, state.bottoms(part)[0])
+        for value, cost in guesses(state, part):
+            exchanged = sorted(value) == sorted(right)
+            if value == right or exchanged or any(value[:2]):
                 continue
             yield Proposal(
                 layers=(part.name,),
@@ -30,25 +28,23 @@ def crop_offset(state: State) -> Iterator[Proposal]:
                 parts=state.swapped(part, at_offsets(part, value)),
                 op=state.call("getitem", "narrow", "pad", "center_crop", "crop"),
                 evidence={"port": list(value), "caffe": list(right)},
-                cost=0.3 if found is not None else 0.8,
+                cost=cost,
             )
     yield from _of_inputs(state)
 
 
 def _of_inputs(state: State) -> Iterator[Proposal]:
-    for value in inputs(state):
-        blob = state.values[value]
-        if value != state.segment.pair.caffe or state.port.shape == blob.shape:
-            continue
-        found = window(state.segment.layout.change(blob), state.port)
-        if found is not None:
-            yield Proposal(
-                layers=state.segment.layers[:1],
-                code=f"Your code cuts its input, from {list(found[2:])} on.",
-                caffe="Caffe's net takes its data blob as it is.",
-                fix="crop outside of the net, in the middle: (size - crop) // 2",
-                parts=on_input(state, value, partial(cut, offsets=found, like=state.port)),
-                op=state.call("getitem", "narrow"),
-                evidence={"offset": list(found)},
-                cost=0.1,
-            )
+    """What the port cuts off its input, or shifts in it, before anything is computed."""
+    ops = [op for op in first_calls(state) if op.name in ("getitem", "narrow", "pad", "roll")]
+    moving = [op for op in ops if op.name != "pad" or min(argument(op, "pad") or (0,)) < 0]
+    if not moving or any(op.name == "getitem" and reordered(state, op) for op in moving):
+        return
+    yield Proposal(
+        layers=state.segment.layers[:1],
+        code="Your code cuts or shifts its input: it starts at another pixel than Caffe's.",
+        caffe="Caffe's net takes its data blob as it is.",
+        fix="crop outside of the net, in the middle: (size - crop) // 2",
+        edits={op.index: left_out for op in ops},
+        op=moving[0],
+        cost=0.0,
+    )

@@ -13,6 +13,19 @@ def relu_slope(state: State) -> Iterator[Proposal]:
     """A ReLU has another slope for negative numbers than Caffe's."""
     calls = state.arguments(("leaky_relu",), "negative_slope")
     said = {float(slope): op for op, slope in calls}
+    for part in state.of("PReLU"):
+        weight = part.blobs[0].reshape(-1)
+        for value in (*said, 0.0) if weight.numel() == 1 else ():
+            yield Proposal(
+                layers=(part.name,),
+                code=f"Your code multiplies negative numbers by {value:g}.",
+                caffe=f"Caffe multiplies them by {float(weight[0]):.6g}, which it has learnt.",
+                fix=f"nn.PReLU(1), its weight = blobs[0] ({float(weight[0]):.6g})",
+                parts=state.swapped(part, part.with_blobs(weight * 0 + value)),
+                op=said.get(value) or state.call("leaky_relu", "relu", "prelu"),
+                evidence={"port": value, "caffe": float(weight[0])},
+                cost=0.3,
+            )
     for part in state.of("ReLU"):
         slope = part.param.relu_param.negative_slope
         for value in (*said, *_fitted(state, part), 0.0, 0.01, 0.1, 0.2):
