@@ -101,6 +101,8 @@ def command(
         return
     for each in reports:
         _show(each, len(sequences), per_sequence)
+        if plots and not any(scores.curves for scores in each.scores.values()):
+            click.echo(f"{each.protocol.name} has no curves to draw.")
     for path in drawn:
         click.echo(str(path))
 

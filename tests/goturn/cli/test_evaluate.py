@@ -119,6 +119,16 @@ class TestReports:
         for number, words in PROTOCOLS["otb"].numbers.items():
             assert f"{number}: {words}." in out
 
+    def test_a_protocol_without_curves_says_so(self, run: Run, data: Path, tmp_path: Path) -> None:
+        for name in ("run", "walk"):
+            path = tmp_path / "one" / "baseline" / name / f"{name}_001.txt"
+            path.parent.mkdir(parents=True)
+            path.write_text("1\n" + "20,20,12,12\n" * 11)
+        arguments = ("--data", f"folder={data}", "--protocol", "vot2014", "--plots", "plots")
+        status, out, _ = run(*arguments, str(tmp_path / "one"))
+        assert status == 0
+        assert "vot2014 has no curves to draw." in out
+
     def test_one_sequence_and_its_numbers(self, run: Run, data: Path, tmp_path: Path) -> None:
         folder = str(write_results(tmp_path / "one", ("walk",)))
         status, out, _ = run("--data", f"folder={data}", folder, "--only", "walk", "--per-sequence")
