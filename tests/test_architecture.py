@@ -27,7 +27,7 @@ ORDER = [
     ("codegen",),
     ("load", "convert"),
     ("solvers",),
-    ("optim",),
+    ("optim", "logs"),
     ("diagnosis",),
     ("cli",),
 ]

@@ -30,14 +30,28 @@ def merged_state(
 
 def meets_rule(state: NetState, rule: NetStateRule) -> bool:
     """Whether every condition that the rule gives holds in ``state``."""
-    stages = set(state.stage)
-    return (
-        (not rule.has("phase") or rule.phase == state.phase)
-        and (not rule.has("min_level") or state.level >= rule.min_level)
-        and (not rule.has("max_level") or state.level <= rule.max_level)
-        and stages.issuperset(rule.stage)
-        and stages.isdisjoint(rule.not_stage)
-    )
+    return broken_condition(state, rule) is None
+
+
+def broken_condition(state: NetState, rule: NetStateRule) -> str | None:
+    """The first condition of the rule that does not hold in ``state``, in Caffe's words.
+
+    Caffe says "above" of a level that is below the rule's min_level, too.
+    """
+    if rule.has("phase") and rule.phase != state.phase:
+        numbers = [("TRAIN", "TEST").index(each.phase) for each in (state, rule)]
+        return "The NetState phase ({}) differed from the phase ({})".format(*numbers)
+    if rule.has("min_level") and state.level < rule.min_level:
+        return f"The NetState level ({state.level}) is above the min_level ({rule.min_level})"
+    if rule.has("max_level") and state.level > rule.max_level:
+        return f"The NetState level ({state.level}) is above the max_level ({rule.max_level})"
+    for stage in rule.stage:
+        if stage not in state.stage:
+            return f"The NetState did not contain stage '{stage}'"
+    for stage in rule.not_stage:
+        if stage in state.stage:
+            return f"The NetState contained a not_stage '{stage}'"
+    return None
 
 
 def filter_layers(net: NetParameter, state: NetState) -> list[LayerParameter]:

@@ -153,7 +153,7 @@ class TestLoop:
         solver.add_callback(on_gradients_ready=ready)
         solver.add_callback(on_start=lambda: order.append("start"))
         solver.step(1)
-        assert order == ["Testing", "Tested", "start", "Displayed", "ready", "Rated"]
+        assert order == ["Testing", "Tested", "start", "Displayed", "ready", "Rated", "Updated"]
 
     def test_gradients_can_be_changed_before_the_update(self) -> None:
         solver = make()

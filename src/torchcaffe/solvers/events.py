@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 from torchcaffe.net import CaffeNet
-from torchcaffe.proto.schema import SolverParameter
+from torchcaffe.proto.schema import NetParameter, SolverParameter
 from torchcaffe.solvers.clip import Clipped
 
 
@@ -34,11 +34,15 @@ class Initializing:
 
 @dataclass(frozen=True)
 class CreatingNet:
-    """The train net (``test`` is None) or a test net is made; ``source`` is a field's name."""
+    """The train net (``test`` is None) or a test net is made; ``source`` is a field's name.
+
+    ``param`` is the whole net, of which the state that stands in it chooses the layers.
+    """
 
     test: int | None
     source: str
     file: str | None
+    param: NetParameter
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,10 @@ class CreatedNet:
 
 @dataclass(frozen=True)
 class Finetuning:
-    """A net takes weights from a file."""
+    """A net takes weights from a file, which has layers that the net does not: ``ignored``."""
 
     file: str
+    ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,14 @@ class Restoring:
     """``solve`` goes on from a state."""
 
     file: str
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The solver is at ``iteration`` now, as a state's file says."""
+
+    file: Path
+    iteration: int
 
 
 @dataclass(frozen=True)
@@ -130,6 +143,18 @@ class Rated:
     """The rate of an iteration that ``display`` asks for."""
 
     iteration: int
+    lr: float
+
+
+@dataclass(frozen=True)
+class Updated:
+    """The weights were updated, ``iteration`` times by now, at the rate ``lr``.
+
+    ``loss`` is that of the batches of this update alone.
+    """
+
+    iteration: int
+    loss: float
     lr: float
 
 
@@ -204,6 +229,7 @@ Event = (
     | Scaffolded
     | Solving
     | Restoring
+    | Restored
     | Testing
     | Tested
     | TestInterrupted
@@ -211,6 +237,7 @@ Event = (
     | Stepped
     | Rated
     | Clipped
+    | Updated
     | Snapshotting
     | FinalLoss
     | DebugForward

@@ -12,7 +12,7 @@ import torch
 
 from torchcaffe.errors import SolverError
 from torchcaffe.layers._registry import shape_text
-from torchcaffe.solvers.events import Snapshotting
+from torchcaffe.solvers.events import Restored, Snapshotting
 from torchcaffe.solvers.snapshot import SUFFIXES, TORCH_STATE, find_model, write_model
 from torchcaffe.solvers.state_files import State, read_state, write_state
 from torchcaffe.solvers.torch_state import read_tree, write_tree
@@ -73,6 +73,7 @@ def restore(solver: Solver, path: Path, model: Path | None) -> None:
     if tree is not None:
         put_back(solver, tree)
     solver.ranks.same("iteration", solver.iter)
+    solver.tell(Restored(path, solver.iter))
 
 
 def _check_history(solver: Solver, path: Path, state: State) -> None:

@@ -146,13 +146,16 @@ class Solver:
     def _make_net(
         self, source: NetSource, test: int | None, inputs: Mapping[str, Sequence[int]] | None
     ) -> CaffeNet:
-        self.tell(events.CreatingNet(test, source.field, source.file))
+        self.tell(events.CreatingNet(test, source.field, source.file, source.param))
         net = CaffeNet(source.param, inputs=inputs, seed=self.stream, rng=self.rng)
         self.tell(events.CreatedNet(test, net))
         for entry in self.param.weights:
             for file in entry.split(","):
-                self.tell(events.Finetuning(file.strip()))
-                copy_weights(net, read_weights(file.strip()))
+                weights = read_weights(file.strip())
+                own = {step.name for step in net.steps}
+                ignored = [layer.name for layer in weights.layers if layer.name not in own]
+                self.tell(events.Finetuning(file.strip(), tuple(ignored)))
+                copy_weights(net, weights)
         return net.to(self.like)
 
     def _make_feeds(
@@ -297,6 +300,7 @@ class Solver:
         if self.optimizer.clipped is not None:
             self.tell(self.optimizer.clipped)
         self.iter += 1
+        self.tell(events.Updated(self.iter, self.loss, rate))
 
     def _after_update(self) -> None:
         asked = self.poll() if self.poll else Request.NONE

@@ -1,0 +1,143 @@
+"""``torchcaffe train``: a solver's whole run."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+
+import click
+import torch
+
+from torchcaffe.cli._caffe import (
+    CaffeCommand,
+    chosen_gpus,
+    gpu_option,
+    own_device,
+    state_options,
+)
+from torchcaffe.errors import InputError
+from torchcaffe.logs import Line, Logging
+from torchcaffe.proto import read_solver
+from torchcaffe.proto.schema import SolverParameter
+from torchcaffe.solvers.distributed import joined
+from torchcaffe.solvers.events import Request
+from torchcaffe.solvers.signals import Signals
+from torchcaffe.solvers.snapshot import newest_snapshot
+from torchcaffe.solvers.solver import Solver
+
+EFFECTS = click.Choice([request.value for request in Request])
+
+
+@click.command(cls=CaffeCommand)
+@click.option("--solver", required=True, type=click.Path(), help="The solver prototxt.")
+@click.option("--snapshot", default="", metavar="FILE", help="A solver state to go on from.")
+@click.option("--resume", is_flag=True, help="Go on from the newest whole snapshot, if any.")
+@click.option("--weights", default="", metavar="A[,B]", help="Weights to begin with.")
+@gpu_option
+@state_options
+@click.option(
+    "--sigint_effect", default="stop", show_default=True, type=EFFECTS, help="What Ctrl-C does."
+)
+@click.option(
+    "--sighup_effect", default="snapshot", show_default=True, type=EFFECTS, help="And SIGHUP."
+)
+@click.option(
+    "--log-dir",
+    "--log_dir",
+    "log_dir",
+    default="",
+    metavar="DIR",
+    help="Keep JSON lines, TensorBoard events and the log here.",
+)
+@click.option("--keep-going", is_flag=True, help="Train on when the loss is not finite.")
+def command(
+    solver: str,
+    snapshot: str,
+    resume: bool,
+    weights: str,
+    gpu: str,
+    level: int,
+    stage: str,
+    sigint_effect: str,
+    sighup_effect: str,
+    log_dir: str,
+    keep_going: bool,
+) -> None:
+    """Train as a solver prototxt says and as Caffe does.
+
+    On a terminal there is a progress bar, elsewhere Caffe's log lines, on standard error. Flags may
+    have one dash, as in Caffe. Ctrl-C stops after the iteration, with a snapshot; once more leaves
+    at once.
+
+    \b
+    Example:
+      torchcaffe train --solver lenet_solver.prototxt --log-dir logs/
+    """
+    if snapshot and (weights or resume):
+        raise click.UsageError("give --snapshot alone, without --weights or --resume")
+    param = _parameters(solver, weights, level, stage)
+    gpus, option = _gpus(param, gpu)
+    device = own_device(gpus, option)
+    newest = newest_snapshot(param.snapshot_prefix) if resume else None
+    state = Path(snapshot) if snapshot else newest
+    if state is not None:
+        param.clear("weights")
+    signals = Signals(Request(sigint_effect), Request(sighup_effect))
+    folder = Path(log_dir) if log_dir else None
+    with (
+        signals,
+        joined(device) as ranks,
+        Logging(folder, resuming=resume or bool(snapshot)) if ranks.leads else nullcontext() as log,
+    ):
+        _say(log, *_device_lines(gpus))
+        run = Solver(
+            param,
+            listener=log,
+            device=device,
+            keep_going=keep_going,
+            poll=signals.poll,
+            ranks=ranks,
+        )
+        if state is not None:
+            _say(log, Line("caffe.cpp:235", f"Resuming from {state}"))
+            run.restore(state)
+        _say(log, Line("caffe.cpp:239", "Starting Optimization"))
+        run.solve()
+        _say(log, Line("caffe.cpp:250", "Optimization Done."))
+
+
+def _parameters(solver: str, weights: str, level: int, stage: str) -> SolverParameter:
+    """The solver with the flags put in; without ``--stage`` Caffe adds an empty stage."""
+    param = read_solver(solver)
+    state = param.ensure("train_state")
+    state.level = level
+    state.stage = [*state.stage, *stage.split(",")]
+    if weights:
+        param.weights = [weights]
+    return param
+
+
+def _gpus(param: SolverParameter, gpu: str) -> tuple[list[int], str]:
+    """The GPUs, and what asks for them: the flag, or the solver if it says GPU itself."""
+    if gpu or not param.has("solver_mode") or param.solver_mode != "GPU":
+        return chosen_gpus(gpu), f"--gpu {gpu}"
+    try:
+        return chosen_gpus(str(param.device_id)), "the solver's solver_mode: GPU"
+    except InputError as error:
+        raise InputError(f"{param.where('solver_mode')}: solver_mode: GPU means {error}") from None
+
+
+def _device_lines(gpus: list[int]) -> list[Line]:
+    if not gpus:
+        return [Line("caffe.cpp:197", "Use CPU.")]
+    names = [torch.cuda.get_device_name(number) for number in gpus]
+    return [
+        Line("caffe.cpp:204", f"Using GPUs {', '.join(map(str, gpus))}"),
+        *(Line("caffe.cpp:209", f"GPU {n}: {name}") for n, name in zip(gpus, names, strict=True)),
+    ]
+
+
+def _say(log: Logging | None, *lines: Line) -> None:
+    if log is not None:
+        for line in lines:
+            log.write(line)
