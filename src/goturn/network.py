@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from goturn.errors import ModelError
 from torchcaffe import CaffeNet, proto
@@ -38,7 +38,7 @@ PUBLISHED = Path(__file__).parent / "nets" / "tracker.prototxt"
 PUBLISHED_SHAPE = [1, 3, 227, 227]
 """What caffemodels of the original's time do not tell."""
 
-PRECISIONS = {"float32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = ("float32", "bf16", "exact")
 
 
 class Network:
@@ -48,8 +48,12 @@ class Network:
         the net as ``deploy_net`` gives it
     weights
         its weights; what they lack is a ModelError
-    device, precision
-        where it computes, in "float32" or "bf16"
+    device
+        where it computes
+    precision
+        "float32" is fast on a processor: its weights are packed for it, and what it answers is
+        close to the imported Caffe net's answer; "exact" has that net's bits; "bf16" reads its
+        weights in half the bytes, rounded to eight binary digits.
 
     ``size`` is S, the pixels of a crop along each side.
     """
@@ -63,15 +67,26 @@ class Network:
         precision: str = "float32",
     ) -> None:
         if precision not in PRECISIONS:
-            raise ModelError(f'precision takes {" or ".join(PRECISIONS)}, got "{precision}"')
+            raise ModelError(f'precision takes {", ".join(PRECISIONS)}, got "{precision}"')
         self.param = param
-        given = [layer.name for layer in weights.layers if layer.blobs]
-        _refuse(_with_weights(param), given, weights.file)
-        net = CaffeNet(param, "TEST", unfilled=given)
-        copy_weights(net, weights)
-        self.like = _empty(device, PRECISIONS[precision])
-        self.net = net.to(self.like).requires_grad_(False)
+        self.weights = weights
+        net = self._imported()
         self.size = net.inputs["target"][-1]
+        dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+        self.like = _empty(device)
+        if self.like.is_cpu and precision != "exact":
+            self.net: nn.Module = net.optimize(dtype)
+        else:
+            self.like = self.like.to(dtype)
+            self.net = net.to(self.like)
+
+    def _imported(self) -> CaffeNet:
+        """The Caffe net with its weights; ModelError if they lack some."""
+        given = [layer.name for layer in self.weights.layers if layer.blobs]
+        _refuse(_with_weights(self.param), given, self.weights.file)
+        net = CaffeNet(self.param, "TEST", unfilled=given)
+        copy_weights(net, self.weights)
+        return net.requires_grad_(False)
 
     @classmethod
     def load(
@@ -110,8 +125,8 @@ class Network:
     def save(self, path: str | PathLike[str]) -> None:
         """Write weights and net as one ``.safetensors``; the keys are those of the printed net."""
         tensors = {
-            f"{_key(layer)}.{name}": blob.detach().float().cpu().contiguous()
-            for layer, blobs in self.net.params.items()
+            f"{_key(layer)}.{name}": blob.detach().contiguous()
+            for layer, blobs in self._imported().params.items()
             for name, blob in zip(("weight", "bias"), blobs, strict=True)
         }
         data = save(tensors, {"format": "pt", "net": proto.format_text(self.param)})
@@ -129,10 +144,10 @@ class Network:
         return answer.float().cpu()
 
 
-def _empty(device: str | torch.device, dtype: torch.dtype) -> Tensor:
+def _empty(device: str | torch.device) -> Tensor:
     """An empty tensor there; ModelError if there is no such device."""
     try:
-        return torch.empty(0, device=torch.device(device), dtype=dtype)
+        return torch.empty(0, device=torch.device(device))
     except (AssertionError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise ModelError(f'the device "{device}" cannot be used: {reason}') from None

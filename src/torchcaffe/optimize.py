@@ -1,11 +1,14 @@
 """A net for inference on the CPU: folded, fused and packed; close to the exact net, not its bits.
 
 BatchNorm, Scale and Bias behind a convolution are folded into its weights; a ReLU, and a sum with
-an earlier blob, are computed with it; weights are packed for oneDNN, and blobs lie channels last.
+an earlier blob, are computed with it, and a ReLU with an inner product; weights are packed for
+oneDNN, and blobs lie channels last. In bfloat16, convolutions and inner products read weights and
+bottoms in half the bytes; what they answer, and all that other layers compute, is float32.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +49,7 @@ class FusedConvolution:
     pad: Sequence[int]
     dilation: Sequence[int]
     group: int
+    dtype: torch.dtype = torch.float32
     adds: bool = False
     relu: bool = False
     packed: bool = False
@@ -57,9 +61,9 @@ class FusedConvolution:
 
     def pack(self, size: Shape) -> None:
         """Lay the weight out as oneDNN likes it for bottoms of ``size``."""
-        weight = self.weight.contiguous(memory_format=torch.channels_last)
-        has_onednn: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-        if weight.device.type == "cpu" and has_onednn:
+        weight = self.weight.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        self.bias = self.bias.to(self.dtype)
+        if _has_onednn(weight):
             weight = torch.ops.mkldnn._reorder_convolution_weight(
                 weight, self.pad, self.stride, self.dilation, self.group, list(size)
             )
@@ -68,7 +72,7 @@ class FusedConvolution:
 
     def __call__(self, bottoms: Sequence[Tensor]) -> Sequence[Tensor]:
         """(N, C, H, W), and what to add, to (N, num_output, h, w)."""
-        x = bottoms[0]
+        x = bottoms[0].to(self.dtype)
         shape = (list(self.pad), list(self.stride), list(self.dilation), self.group)
         relu = "relu" if self.relu else None
         convolve = torch.ops.mkldnn._convolution_pointwise
@@ -77,13 +81,85 @@ class FusedConvolution:
                 x, self.weight, self.bias, self.stride, self.pad, self.dilation, self.group
             )
             y = y + bottoms[1] if self.adds else y
-            return (functional.relu(y) if self.relu else y,)
+            return ((functional.relu(y) if self.relu else y).float(),)
         if not self.adds:
-            return (convolve(x, self.weight, self.bias, *shape, relu or "none", [], ""),)
-        other = bottoms[1].contiguous(memory_format=torch.channels_last)
-        return (
-            convolve.binary(x, other, self.weight, self.bias, *shape, "add", 1.0, relu, [], ""),
-        )
+            y = convolve(x, self.weight, self.bias, *shape, relu or "none", [], "")
+            return (y.float(),)
+        other = bottoms[1].to(self.dtype).contiguous(memory_format=torch.channels_last)
+        y = convolve.binary(x, other, self.weight, self.bias, *shape, "add", 1.0, relu, [], "")
+        return (y.float(),)
+
+
+@dataclass
+class FusedProduct:
+    """An inner product, then a ReLU, as one oneDNN primitive."""
+
+    weight: Tensor
+    bias: Tensor | None
+    axis: int
+    dtype: torch.dtype = torch.float32
+    relu: bool = False
+    packed: bool = False
+
+    def pack(self, size: Shape) -> None:
+        """Lay the weight out as oneDNN likes it for bottoms of ``size``."""
+        weight = self.weight.to(self.dtype).contiguous()
+        if self.bias is not None:
+            self.bias = self.bias.to(self.dtype)
+        if _has_onednn(weight):
+            rows = math.prod(size[: self.axis])
+            weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
+            self.packed = True
+        self.weight = weight
+
+    def __call__(self, bottoms: Sequence[Tensor]) -> Sequence[Tensor]:
+        """(N..., features...) to (N..., num_output)."""
+        x = bottoms[0].flatten(self.axis).to(self.dtype)
+        if self.packed:
+            kind = "relu" if self.relu else "none"
+            y = torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, kind, [], "")
+        else:
+            y = functional.linear(x, self.weight, self.bias)
+            y = functional.relu(y) if self.relu else y
+        return (y.float(),)
+
+
+@dataclass
+class Normalization:
+    """LRN over channels: the sums over neighbours are a 1 x 1 convolution with a band of ones.
+
+    For so few channels that this takes less time than running sums do.
+    """
+
+    MOST_CHANNELS = 1024
+
+    sums: FusedConvolution
+    beta: float
+
+    @classmethod
+    def of(cls, channels: int, size: int, alpha: float, beta: float, k: float) -> Normalization:
+        """x / (k + alpha / size * the sum of squares over ``size`` channels) ** beta."""
+        number = torch.arange(channels)
+        near = (number[:, None] - number).abs() <= size // 2
+        band = near.float().mul_(alpha / size)[:, :, None, None]
+        shift = torch.full((channels,), k)
+        return cls(FusedConvolution(band, shift, (1, 1), (0, 0), (1, 1), 1), beta)
+
+    def pack(self, size: Shape, device: torch.device) -> None:
+        """Make ready for bottoms of ``size`` there."""
+        self.sums.weight, self.sums.bias = self.sums.weight.to(device), self.sums.bias.to(device)
+        self.sums.pack(size)
+
+    def __call__(self, bottoms: Sequence[Tensor]) -> Sequence[Tensor]:
+        """(N, C, H, W) to the same."""
+        (x,) = bottoms
+        (scale,) = self.sums([x * x])
+        return (scale.pow_(-self.beta).mul_(x),)
+
+
+def _has_onednn(weight: Tensor) -> bool:
+    has: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+    return weight.device.type == "cpu" and has
 
 
 @dataclass
@@ -110,7 +186,11 @@ class OptimizedNet(nn.Module):
     difference: float
 
     def __init__(
-        self, steps: Sequence[Step], modules: Sequence[nn.Module | None], outputs: Sequence[str]
+        self,
+        steps: Sequence[Step],
+        modules: Sequence[nn.Module | None],
+        outputs: Sequence[str],
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.inputs: dict[str, int] = {}
@@ -120,8 +200,11 @@ class OptimizedNet(nn.Module):
         self.nodes = _drop_unread(_fuse(nodes[0], set(self.outputs.values())))
         _plan_memory(self.nodes, set(self.outputs.values()))
         for node in self.nodes:
-            if isinstance(node.run, FusedConvolution):
+            if isinstance(node.run, (FusedConvolution, FusedProduct)):
+                node.run.dtype = dtype
                 node.run.pack(node.step.bottom_shapes[0])
+            elif isinstance(node.run, Normalization):
+                node.run.pack(node.step.bottom_shapes[0], _device(modules))
 
     def forward(self, *args: Tensor, **inputs: Tensor) -> dict[str, Tensor]:
         """As the exact net's."""
@@ -140,6 +223,12 @@ class OptimizedNet(nn.Module):
                 for value in node.drops:
                     del values[value]
         return {name: values[value].contiguous() for name, value in self.outputs.items()}
+
+
+def _device(modules: Sequence[nn.Module | None]) -> torch.device:
+    """Where the net's parameters are."""
+    parameters = (p for module in modules if module is not None for p in module.parameters())
+    return next((parameter.device for parameter in parameters), torch.device("cpu"))
 
 
 def _nodes(
@@ -179,10 +268,29 @@ def _runner(step: Step, module: nn.Module | None) -> Run:
             module.dilation,
             module.groups,
         )
+    if kind == "InnerProduct" and module is not None:
+        weight, *others = (_detached(module, blob.attribute) for blob in step.plan.blobs)
+        p = step.param.inner_product_param
+        return FusedProduct(
+            weight.t() if p.transpose else weight,
+            others[0] if others else None,
+            p.axis % len(step.bottom_shapes[0]),
+        )
+    if kind == "LRN" and (normalization := _normalization(step)) is not None:
+        return normalization
     affine = _affine(step, module)
     if affine is not None:
         return affine
     return lambda bottoms: apply(step.function, module, bottoms)
+
+
+def _normalization(step: Step) -> Normalization | None:
+    """An LRN over few channels."""
+    p, shape = step.param.lrn_param, step.bottom_shapes[0]
+    across = p.norm_region == "ACROSS_CHANNELS"
+    if not across or len(shape) != 4 or shape[1] > Normalization.MOST_CHANNELS:
+        return None
+    return Normalization.of(shape[1], p.local_size, p.alpha, p.beta, p.k)
 
 
 def _affine(step: Step, module: nn.Module | None) -> Affine | None:
@@ -248,13 +356,15 @@ def _merge(before: Node, node: Node, position: int, order: Mapping[int, int]) ->
             first.shift * then.scale + then.shift,
         )
         return True
-    if not isinstance(first, FusedConvolution) or first.relu:
+    if not isinstance(first, (FusedConvolution, FusedProduct)) or first.relu:
+        return False
+    if node.step.kind.name == "ReLU" and not node.step.param.relu_param.negative_slope:
+        first.relu = True
+        return True
+    if isinstance(first, FusedProduct):
         return False
     if isinstance(then, Affine) and not first.adds:
         first.fold(then)
-        return True
-    if node.step.kind.name == "ReLU" and not node.step.param.relu_param.negative_slope:
-        first.relu = True
         return True
     if _is_plain_sum(node.step) and not first.adds and node.bottoms[0] != node.bottoms[1]:
         first.adds = True

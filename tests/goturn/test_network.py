@@ -39,20 +39,27 @@ def expected(folder: Path) -> np.ndarray:
 
 
 def test_a_caffemodel_tells_its_own_net(folder: Path, expected: np.ndarray) -> None:
-    network = Network.load(folder / "narrow.caffemodel")
+    network = Network.load(folder / "narrow.caffemodel", precision="exact")
     assert network.size == SIZE
     np.testing.assert_array_equal(answers(network), expected)
 
 
 def test_a_caffemodel_with_its_prototxt(folder: Path, expected: np.ndarray) -> None:
-    network = Network.load(folder / "narrow.caffemodel", folder / "narrow.prototxt")
+    model = folder / "narrow.prototxt"
+    network = Network.load(folder / "narrow.caffemodel", model, precision="exact")
     np.testing.assert_array_equal(answers(network), expected)
 
 
 def test_our_safetensors_tell_it_too(folder: Path, tmp_path: Path, expected: np.ndarray) -> None:
     Network.load(folder / "narrow.caffemodel").save(tmp_path / "narrow.safetensors")
-    again = Network.load(tmp_path / "narrow.safetensors")
+    again = Network.load(tmp_path / "narrow.safetensors", precision="exact")
     np.testing.assert_array_equal(answers(again), expected)
+
+
+def test_the_fast_network_is_near(folder: Path, expected: np.ndarray) -> None:
+    """As near as ``CaffeNet.optimize`` promises."""
+    network = Network.load(folder / "narrow.caffemodel")
+    assert np.abs(answers(network) - expected).max() <= 1e-4 * np.abs(expected).max()
 
 
 def test_bf16_is_near(folder: Path, expected: np.ndarray) -> None:
@@ -61,7 +68,7 @@ def test_bf16_is_near(folder: Path, expected: np.ndarray) -> None:
 
 
 def test_another_precision_is_refused(folder: Path) -> None:
-    with pytest.raises(ModelError, match='precision takes float32 or bf16, got "int8"'):
+    with pytest.raises(ModelError, match='precision takes float32, bf16, exact, got "int8"'):
         Network.load(folder / "narrow.caffemodel", precision="int8")
 
 

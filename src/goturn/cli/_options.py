@@ -26,10 +26,11 @@ def network_options(function: Decorated) -> Decorated:
         ),
         click.option(
             "--precision",
-            type=click.Choice(["float32", "bf16"]),
+            type=click.Choice(["float32", "bf16", "exact"]),
             default="float32",
             show_default=True,
-            help="bf16 is faster and moves the boxes a little.",
+            help="bf16 is faster and moves the boxes a little; exact has the bits of the Caffe net "
+            "and is slower.",
         ),
         click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ..."),
         click.option(
