@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -198,11 +199,20 @@ def _diagnosis(
 
 
 def merged(causes: Sequence[Cause]) -> list[Cause]:
-    """Causes, each once for the same layers."""
-    kept: dict[tuple[str, tuple[str, ...]], Cause] = {}
+    """Causes, one for all layers in which the same line makes the same mistake.
+
+    The numbers are those of the first layer. Layers with each other's weights are one mistake too.
+    """
+    groups: dict[tuple[object, ...], list[Cause]] = {}
     for cause in causes:
-        kept.setdefault((cause.identifier, cause.layers), cause)
-    return list(kept.values())
+        key: tuple[object, ...] = (cause.port.file, cause.port.line)
+        if cause.identifier == "weight-swapped":
+            key = tuple(sorted([*cause.layers, str(cause.evidence["has"])]))
+        groups.setdefault((cause.identifier, *key), []).append(cause)
+    return [
+        replace(group[0], layers=tuple(dict.fromkeys(n for each in group for n in each.layers)))
+        for group in groups.values()
+    ]
 
 
 def _matched(found: Examination) -> tuple[list[Matched], list[str]]:

@@ -24,11 +24,13 @@ class Examination:
     pairs: list[Pair]
     segments: list[Segment] = field(default_factory=list)
     worst: dict[int, int] = field(default_factory=dict)
+    known: set[str] = field(default_factory=set)
+    """The causes that were proven so far."""
 
     def judge(self, part: Segment) -> bool:
         """Whether a segment agrees on every sample; its gap is that of the worst."""
         for sample in range(len(self.samples)):
-            gap = part.judge(sample=sample)
+            gap = part.judge(sample=sample, strict=False)
             if part.gap is None or gap.share > part.gap.share:
                 part.gap = gap
                 self.worst[id(part)] = sample
@@ -125,33 +127,36 @@ def answer(found: Examination, part: Segment) -> list[Answer]:
     """The causes of one segment, cut finer where that tells more."""
     made = {value for op in part.ops for value in op.outputs} - {part.pair.port}
     tops = {top for each in part.parts for top in each.tops} - {part.pair.caffe}
-    pairs, answers = list(found.pairs), list[Answer]()
+    pairs, pieces, answers = list(found.pairs), list[Segment](), list[Answer]()
     for soft in found.alignment.soft:
         if soft.port in made and soft.caffe in tops:
             finer = found.cut(soft, [*pairs, soft])
-            if finer.state == "same":
-                pairs.append(soft)
-                continue
-            one = _alone(found, finer)
+            one = _alone(found, finer) if finer.state == "differs" else Answer(finer)
             if one.unexplained is None:
                 pairs.append(soft)
+                pieces.append(finer)
                 answers.append(one)
-    if len(pairs) > len(found.pairs):
-        rest = found.cut(part.pair, pairs)
-        if rest.state == "same":
-            return answers
-        last = _alone(found, rest)
-        if last.unexplained is None:
-            return [*answers, last]
-    whole = _alone(found, part)
-    if whole.unexplained is None or not answers:
-        return [whole]
+    if not pieces:
+        return [_alone(found, part)]
+    rest = found.cut(part.pair, pairs)
+    last = _alone(found, rest) if rest.state == "differs" else Answer(rest)
+    if last.unexplained is not None:
+        whole = _alone(found, part)
+        if whole.unexplained is None or not any(each.causes for each in answers):
+            return [whole]
+    place = found.segments.index(part)
+    found.segments[place : place + 1] = [*pieces, rest]
     return [*answers, last]
 
 
 def _alone(found: Examination, part: Segment) -> Answer:
-    result: Explanation = explain(part, found.worst[id(part)])
+    part.gap = part.judge(sample=found.worst[id(part)])
+    if part.gap.passed:  # it is as sensitive as that
+        part.state = "same"
+        return Answer(part)
+    result: Explanation = explain(part, found.worst[id(part)], found.known)
     if result.steps:
+        found.known |= {name for name, _ in result.steps}
         return Answer(part, causes(part, result))
     assert part.gap is not None
     gap: Gap = part.gap

@@ -98,8 +98,7 @@ class Cause:
 
     @property
     def _where(self) -> str:
-        of = f'layer{"s" * (len(self.layers) > 1)} "{self.layer}", ' if self.layers else ""
-        return f"{of}{self.port}"
+        return f"{named(self.layers)}, {self.port}" if self.layers else str(self.port)
 
 
 @dataclass(frozen=True)
@@ -115,9 +114,9 @@ class Unexplained:
     @property
     def words(self) -> str:
         """What differs, and that the cause is not known."""
-        names = ", ".join(f'"{name}"' for name in self.layers) or "the net"
         return (
-            f"Differs here, cause not among the {self.known} known: layers {names}, {self.port}. "
+            f"Differs here, cause not among the {self.known} known: {named(self.layers)}, "
+            f"{self.port}. "
             f"Numbers, yours beside Caffe's: {self.gap}. {self.tried} changes were tried; none "
             f"gives your numbers."
         )
@@ -217,6 +216,19 @@ class Diagnosis:
             "settings": dict(self.settings),
         }
         return json.dumps(values, indent=1, allow_nan=False)
+
+
+FEW = 4
+"""So many layers are named, of more the first."""
+
+
+def named(layers: tuple[str, ...]) -> str:
+    """Layers as a sentence names them."""
+    listed = ", ".join(f'"{name}"' for name in layers[:FEW])
+    more = len(layers) - FEW
+    if more > 0:
+        return f"{len(layers)} layers: {listed} and {more} more"
+    return f"layer{'s' * (len(layers) > 1)} {listed}"
 
 
 def _size(gap: Gap | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from torchcaffe.diagnosis.findings import Cause, Gap
@@ -37,14 +37,25 @@ class _Child:
     cost: float
 
 
-def explain(segment: Segment, sample: int) -> Explanation:
-    """The fewest and likeliest changes with which the port's numbers are Caffe's."""
+def explain(segment: Segment, sample: int, known: Collection[str] = ()) -> Explanation:
+    """The fewest and likeliest changes with which the port's numbers are Caffe's.
+
+    A mistake is seldom made once: the causes ``known`` of other segments are tried first.
+    """
+    if known:
+        found = _explain(segment, sample, sorted(known))
+        if found.steps:
+            return found
+    return _explain(segment, sample, all_hypotheses())
+
+
+def _explain(segment: Segment, sample: int, names: Collection[str]) -> Explanation:
     start = State(segment, segment.parts, {}, sample)
     frontier, tried = [start], 0
     for depth in range(DEPTH):
         children: list[_Child] = []
         for state in frontier:
-            for child in _children(state):
+            for child in _children(state, names):
                 tried += 1
                 children.append(child)
         children.sort(key=lambda child: (child.cost, child.distance))
@@ -65,11 +76,11 @@ def _first(children: Sequence[_Child]) -> list[_Child]:
     return list({id(child): child for child in children}.values())
 
 
-def _children(state: State) -> Iterator[_Child]:
+def _children(state: State, names: Collection[str]) -> Iterator[_Child]:
     """The states one change further, of those changes that change a number."""
     done = [(name, proposal.layers) for name, proposal in state.steps]
-    for name, found in all_hypotheses().items():
-        for proposal in _safely(found.propose(state)):
+    for name in names:
+        for proposal in _safely(all_hypotheses()[name].propose(state)):
             if (name, proposal.layers) in done:
                 continue
             for variant in (proposal, *_safely(fitted(state, proposal))):
