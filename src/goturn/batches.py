@@ -111,6 +111,8 @@ class NumberedGroups:
                 multiprocessing_context="spawn" if self.workers else None,
                 prefetch_factor=8 if self.workers else None,
                 worker_init_fn=_begin,
+                # Its own: a loader would draw from torch's.
+                generator=torch.Generator(),
             )
         )
 

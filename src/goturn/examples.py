@@ -13,6 +13,7 @@ from functools import partial
 
 from goturn.box import Box
 from goturn.crop import Crop, resize
+from goturn.errors import DataError
 from goturn.motion import Motion, Stream
 from goturn.sequence import Image, Sequence
 from goturn.still import Still
@@ -112,5 +113,14 @@ class Recipe:
 
 
 def original_recipe(stills: Ordered[Still], videos: Ordered[Sequence]) -> Recipe:
-    """A still and a step of a video in turn, as in the original."""
-    return Recipe((partial(draw_still, stills), partial(draw_step, videos)))
+    """A still and a step of a video in turn, as in the original; or one alone, if it is all."""
+    draws: list[Draw] = []
+    if stills:
+        draws.append(partial(draw_still, stills))
+    if videos:
+        draws.append(partial(draw_step, videos))
+    if not any(sum(box is not None for box in video.boxes) > 1 for video in videos) and not stills:
+        raise DataError(
+            "there is nothing to train with: no image with a box, no video with two annotations"
+        )
+    return Recipe(draws)

@@ -36,7 +36,7 @@ PUBLISHED = Path(__file__).parent / "nets" / "tracker.prototxt"
 """The published net, as it is trained."""
 
 PUBLISHED_SHAPE = [1, 3, 227, 227]
-"""What caffemodels of the original's time do not tell."""
+"""Of its inputs."""
 
 PRECISIONS = ("float32", "bf16", "exact")
 
@@ -173,7 +173,7 @@ def deploy_net(param: NetParameter, name: str) -> NetParameter:
             f"{' and '.join(INPUTS)}"
         )
     result = NetParameter(name=param.name or "GOTURN")
-    result.layer = [_input_layer(param, name), *chosen]
+    result.layer = [_input_layer(input_size(param)), *chosen]
     return result
 
 
@@ -190,8 +190,11 @@ def _with_weights(param: NetParameter) -> list[str]:
     return [layer.name for layer in param.layer if layer.type in ("Convolution", "InnerProduct")]
 
 
-def _input_layer(param: NetParameter, name: str) -> LayerParameter:
-    """An Input layer for two crops of the size that the net declares."""
+def input_size(param: NetParameter) -> int:
+    """The pixels of a crop along each side; ModelError if the inputs are not two such crops.
+
+    Caffemodels of the original's time do not tell: they are taken for the published net.
+    """
     shapes: dict[str, list[int]] = {}
     for layer in param.layer:
         if layer.type == "Input":
@@ -201,11 +204,15 @@ def _input_layer(param: NetParameter, name: str) -> LayerParameter:
     target, image = (shapes.get(blob, PUBLISHED_SHAPE)[1:] for blob in INPUTS)
     if target != image or len(target) != 3 or target[0] != 3 or target[1] != target[2]:
         raise ModelError(
-            f"{name} is no GOTURN: two square images of 3 channels were expected as its inputs, "
-            f"they are {target} and {image}"
+            f"{param.name} is no GOTURN: two square images of 3 channels were expected as its "
+            f"inputs, they are {target} and {image}"
         )
-    shape = f"dim: 1 dim: 3 dim: {target[1]} dim: {target[1]}"
+    return target[1]
+
+
+def _input_layer(size: int) -> LayerParameter:
     tops = 'type: "Input" top: "target" top: "image"'
+    shape = f"dim: 1 dim: 3 dim: {size} dim: {size}"
     text = f'name: "input" {tops} input_param {{ shape {{ {shape} }} }}'
     return proto.parse_text(text, LayerParameter)
 

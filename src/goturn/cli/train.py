@@ -1,0 +1,204 @@
+"""``goturn train``: train a GOTURN, as the original was trained."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from goturn.errors import DataError
+
+if TYPE_CHECKING:
+    from goturn.sequence import Sequence
+    from goturn.still import Still
+    from torchcaffe import Solver
+    from torchcaffe.solvers.events import Event, Request
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--alov", type=FOLDER, help="ALOV300++: the folder of videos.")
+@click.option("--alov-gt", type=FOLDER, help="ALOV300++: the folder of annotations.")
+@click.option("--imagenet", type=FOLDER, help="ImageNet DET: the folder of images.")
+@click.option("--imagenet-gt", type=FOLDER, help="ImageNet DET: the folder of annotations.")
+@click.option(
+    "--data",
+    "more",
+    multiple=True,
+    metavar="NAME=FOLDER",
+    help="Videos of another data set, such as got10k=DIR; may be repeated.",
+)
+@click.option(
+    "--init",
+    required=True,
+    metavar="FILE",
+    help="Weights to begin with: CaffeNet's, or a GOTURN's. \"none\" leaves what is drawn.",
+)
+@click.option("--solver", type=FILE, help="The solver.  [default: the original's]")
+@click.option("--net", type=FILE, help="The training net.  [default: the solver's]")
+@click.option("--seed", default=800, show_default=True, help="Of weights and examples.")
+@click.option(
+    "--replay",
+    is_flag=True,
+    help="The original's run, number by number: one process, its random streams, its order.",
+)
+@click.option("--workers", default=2, show_default=True, help="Processes that make examples.")
+@click.option("--batch", default=50, show_default=True, help="Examples in a batch.")
+@click.option("--exclude-vot2014", is_flag=True, help="Leave out ALOV's videos that VOT2014 has.")
+@click.option(
+    "--validation",
+    default=0.2,
+    show_default=True,
+    help="The part of ALOV's videos, of each category the last, that is not trained on.",
+)
+@click.option("--skip-bad", is_flag=True, help="Pass over images that cannot be read; count them.")
+@click.option("--iterations", type=int, help="Until which iteration.  [default: the solver's]")
+@click.option("--output", metavar="PREFIX", help="Where snapshots go.  [default: the solver's]")
+@click.option(
+    "--resume",
+    metavar="STATE",
+    help='Go on from a snapshot\'s state; "newest" finds the newest in the place of --output.',
+)
+@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
+def command(
+    alov: Path | None,
+    alov_gt: Path | None,
+    imagenet: Path | None,
+    imagenet_gt: Path | None,
+    more: tuple[str, ...],
+    init: str,
+    solver: Path | None,
+    net: Path | None,
+    seed: int,
+    replay: bool,
+    workers: int,
+    batch: int,
+    exclude_vot2014: bool,
+    validation: float,
+    skip_bad: bool,
+    iterations: int | None,
+    output: str | None,
+    resume: str | None,
+    device: str,
+) -> None:
+    """Train a GOTURN on videos and images, as the original was trained.
+
+    Pairs of images and of steps in videos take turns; of each come one true and ten shifted
+    examples. Ctrl-C writes a snapshot and ends; --resume goes on from it. Under torchrun, every
+    process trains with examples of its own.
+
+    \b
+    Example:
+      goturn train --alov videos/ --alov-gt boxes/ --imagenet images/ \\
+          --imagenet-gt xml/ --init caffenet.caffemodel --exclude-vot2014
+    """
+    from goturn.train import SOLVER, Settings, prepare
+    from torchcaffe.solvers.distributed import joined
+
+    settings = Settings(
+        solver=solver or SOLVER,
+        net=net,
+        init=None if init.lower() == "none" else Path(init),
+        seed=seed,
+        replay=replay,
+        workers=workers,
+        batch=batch,
+        skip_bad=skip_bad,
+        device=device,
+    )
+    stills = _stills(imagenet, imagenet_gt)
+    videos = _videos(alov, alov_gt, more, exclude_vot2014, validation)
+    with joined(device) as ranks, _interrupts() as poll:
+        show = _show if ranks.leads else None
+        run = prepare(settings, stills, videos, ranks=ranks, listener=show, poll=poll)
+        if iterations is not None:
+            run.param.max_iter = iterations
+        if output is not None:
+            run.param.snapshot_prefix = output
+        if ranks.leads:
+            click.echo(f"{len(videos)} videos, {len(stills)} images, batches of {batch}")
+        run.solve(_state(resume, run))
+        _tell_bad(run)
+
+
+def _stills(images: Path | None, annotations: Path | None) -> list[Still]:
+    from goturn.data import imagenet_det
+
+    if images is None and annotations is None:
+        return []
+    if images is None or annotations is None:
+        raise click.UsageError("--imagenet and --imagenet-gt belong together")
+    return imagenet_det.read(images, annotations)
+
+
+def _videos(
+    images: Path | None,
+    annotations: Path | None,
+    more: tuple[str, ...],
+    exclude_vot2014: bool,
+    validation: float,
+) -> list[Sequence]:
+    from goturn.data import alov, read_named
+
+    videos = [video for named in more for video in read_named(named)]
+    if images is None and annotations is None:
+        return videos
+    if images is None or annotations is None:
+        raise click.UsageError("--alov and --alov-gt belong together")
+    without = alov.IN_VOT2014 if exclude_vot2014 else ()
+    return alov.read(images, annotations, validation=validation, without=without) + videos
+
+
+def _state(resume: str | None, run: Solver) -> Path | None:
+    from torchcaffe.solvers.snapshot import newest_snapshot
+
+    if resume != "newest":
+        return None if resume is None else Path(resume)
+    state = newest_snapshot(run.param.snapshot_prefix)
+    if state is None:
+        raise DataError(f"there is no whole snapshot {run.param.snapshot_prefix}_iter_* to go on")
+    return state
+
+
+def _show(event: Event) -> None:
+    """A line for each displayed loss, and for each snapshot."""
+    from torchcaffe.solvers import events
+
+    match event:
+        case events.Displayed(iteration, loss, _, done, seconds):
+            speed = f", {done / seconds:.1f} iterations a second" if done and seconds else ""
+            click.echo(f"iteration {iteration}: loss {loss:.6g}{speed}")
+        case events.Snapshotting(kind, path) if kind == "model":
+            click.echo(f"snapshot: {path}")
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], Request]]:
+    """Ctrl-C asks the run to end after the iteration that it is in; a second one ends at once."""
+    from torchcaffe.solvers.events import Request
+
+    request = Request.NONE
+
+    def ask(*_: object) -> None:
+        nonlocal request
+        request = Request.STOP
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: request
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _tell_bad(run: Solver) -> None:
+    """What --skip-bad passed over."""
+    bad = getattr(run.feeds[0].source, "bad", {})
+    for words, times in sorted(bad.items()):
+        click.echo(f"passed over {times} times: {words}")
