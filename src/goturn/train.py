@@ -21,8 +21,7 @@ from goturn.still import Still
 from torchcaffe import CaffeNet, Solver, proto
 from torchcaffe.proto import NetParameter, SolverParameter
 from torchcaffe.random import Mersenne
-from torchcaffe.solvers.distributed import Ranks
-from torchcaffe.solvers.events import Listener, Request
+from torchcaffe.solvers import Ranks, events
 from torchcaffe.weights import SourceLayer, Weights, copy_weights, read_weights
 
 SOLVER = PUBLISHED.with_name("solver.prototxt")
@@ -67,8 +66,8 @@ def prepare(
     videos: Ordered[Sequence],
     *,
     ranks: Ranks | None = None,
-    listener: Listener | None = None,
-    poll: Callable[[], Request] | None = None,
+    listener: events.Listener | None = None,
+    poll: Callable[[], events.Request] | None = None,
 ) -> Solver:
     """A run that is ready: ``solve()`` trains, ``restore()`` goes on from a snapshot.
 
@@ -114,8 +113,8 @@ def make_solver(
     net: NetParameter,
     batches: Batches,
     ranks: Ranks | None = None,
-    listener: Listener | None = None,
-    poll: Callable[[], Request] | None = None,
+    listener: events.Listener | None = None,
+    poll: Callable[[], events.Request] | None = None,
 ) -> Solver:
     """The net and its solver, filled from the seeds in the original's order.
 

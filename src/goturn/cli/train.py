@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from goturn.sequence import Sequence
     from goturn.still import Still
     from torchcaffe import Solver
-    from torchcaffe.solvers.events import Event, Request
+    from torchcaffe.solvers import events
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -99,7 +99,7 @@ def command(
           --imagenet-gt xml/ --init caffenet.caffemodel --exclude-vot2014
     """
     from goturn.train import SOLVER, Settings, prepare
-    from torchcaffe.solvers.distributed import joined
+    from torchcaffe.solvers import joined
 
     settings = Settings(
         solver=solver or SOLVER,
@@ -156,7 +156,7 @@ def _videos(
 
 
 def _state(resume: str | None, run: Solver) -> Path | None:
-    from torchcaffe.solvers.snapshot import newest_snapshot
+    from torchcaffe.solvers import newest_snapshot
 
     if resume != "newest":
         return None if resume is None else Path(resume)
@@ -166,7 +166,7 @@ def _state(resume: str | None, run: Solver) -> Path | None:
     return state
 
 
-def _show(event: Event) -> None:
+def _show(event: events.Event) -> None:
     """A line for each displayed loss, and for each snapshot."""
     from torchcaffe.solvers import events
 
@@ -179,15 +179,15 @@ def _show(event: Event) -> None:
 
 
 @contextmanager
-def _interrupts() -> Iterator[Callable[[], Request]]:
+def _interrupts() -> Iterator[Callable[[], events.Request]]:
     """Ctrl-C asks the run to end after the iteration that it is in; a second one ends at once."""
-    from torchcaffe.solvers.events import Request
+    from torchcaffe.solvers import events
 
-    request = Request.NONE
+    request = events.Request.NONE
 
     def ask(*_: object) -> None:
         nonlocal request
-        request = Request.STOP
+        request = events.Request.STOP
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
     before = signal.signal(signal.SIGINT, ask)

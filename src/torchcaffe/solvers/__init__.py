@@ -1,1 +1,7 @@
 """Training as Caffe trains: update rules, learning rates, the loop, snapshots."""
+
+from torchcaffe.solvers import events
+from torchcaffe.solvers.distributed import Ranks, joined
+from torchcaffe.solvers.snapshot import newest_snapshot
+
+__all__ = ["Ranks", "events", "joined", "newest_snapshot"]
