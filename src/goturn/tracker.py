@@ -11,9 +11,11 @@ from os import PathLike
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from goturn.box import Box
 from goturn.crop import Crop, planes
+from goturn.device_crops import device_crops
 from goturn.errors import BoxError
 from goturn.network import Network
 from goturn.sequence import Image
@@ -35,15 +37,21 @@ def follow(network: Network, previous: Image, boxes: Ordered[Box], image: Image)
     if not boxes:
         return []
     crops = [Crop.around(box, image) for box in boxes]
-    targets = [planes(Crop.around(box, previous).cut(previous), network.size) for box in boxes]
-    searches = [planes(crop.cut(image), network.size) for crop in crops]
-    answers = network(torch.from_numpy(np.stack(targets)), torch.from_numpy(np.stack(searches)))
+    targets = _inputs(network, previous, [Crop.around(box, previous) for box in boxes])
+    answers = network(targets, _inputs(network, image, crops))
     found = [Box(*map(float, answer)) for answer in answers]
     return [
         # Clipping would make the whole image of NaN, as it does in the original.
         crop.to_image(box) if box.is_finite else box
         for crop, box in zip(crops, found, strict=True)
     ]
+
+
+def _inputs(network: Network, image: Image, crops: Ordered[Crop]) -> Tensor:
+    """The crops as the network takes them, made on its device."""
+    if network.like.is_cpu:
+        return torch.from_numpy(np.stack([planes(c.cut(image), network.size) for c in crops]))
+    return device_crops(image, crops, network.size, network.like.device)
 
 
 class MultiTracker:
