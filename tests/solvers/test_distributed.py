@@ -17,6 +17,8 @@ from torchcaffe.errors import InputError
 from torchcaffe.solvers.distributed import Ranks, joined
 from torchcaffe.solvers.solver import Solver
 
+pytestmark = pytest.mark.slow
+
 Results = dict[str, list[dict[str, np.ndarray]]]
 
 
