@@ -15,6 +15,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from torchcaffe.cli._options import own_code_options, parse_shapes, shape_option, split_assignment
 from torchcaffe.diagnosis import Diagnosis, diagnose
 from torchcaffe.diagnosis.port import load_port
+from torchcaffe.diagnosis.report import write_page
 from torchcaffe.errors import InputError
 from torchcaffe.images import Array
 from torchcaffe.recording import read_recording
@@ -26,6 +27,7 @@ from torchcaffe.recording import read_recording
 @click.option("--weights", type=click.Path(), help="Its weights.")
 @click.option("--recording", type=click.Path(), help="What your own Caffe did, in place of both.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=FILE", help="An input, .npy.")
+@click.option("--html", type=click.Path(), help="Write the story as one HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 @shape_option
 @own_code_options
@@ -35,6 +37,7 @@ def command(
     weights: str | None,
     recording: str | None,
     inputs: tuple[str, ...],
+    html: str | None,
     as_json: bool,
     shapes: tuple[str, ...],
     allow_python: bool,
@@ -62,10 +65,14 @@ def command(
             allow_python=allow_python,
             say=say,
         )
+    if html is not None:
+        write_page(found, html)
     if as_json:
         click.echo(found.to_json())
     else:
         _print(found)
+        if html is not None:
+            click.echo(f"page: {html}")
     sys.exit(0 if found.passed else 1)
 
 

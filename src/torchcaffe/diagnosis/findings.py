@@ -75,6 +75,8 @@ class Cause:
     before: Gap | None = None
     after: Gap | None = None
     evidence: Evidence = field(default_factory=dict)
+    points: tuple[tuple[float, float, float], ...] = ()
+    """Some elements to be drawn: Caffe's, the changed Caffe's, the port's."""
     harmless: bool = False
     """Whether it is no defect: the same law, other numbers. It does not fail the diagnosis."""
 
@@ -86,7 +88,7 @@ class Cause:
     @property
     def words(self) -> str:
         """The cause as a paragraph that a person can act on."""
-        lines = [f"{self.identifier}: {self._where}", self.code, self.caffe]
+        lines = [f"{self.identifier}: {self.where}", self.code, self.caffe]
         if self.before is not None:
             lines.append(f"Numbers, yours beside Caffe's: {self.before}.")
         if self.after is not None:
@@ -97,7 +99,8 @@ class Cause:
         return "\n".join([*(line for line in lines if line), f"Fix: {self.fix}"])
 
     @property
-    def _where(self) -> str:
+    def where(self) -> str:
+        """Caffe's layers and the port's place."""
         return f"{named(self.layers)}, {self.port}" if self.layers else str(self.port)
 
 

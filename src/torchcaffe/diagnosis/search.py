@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
+
 from torchcaffe.diagnosis.findings import Cause, Gap
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, all_hypotheses
 from torchcaffe.diagnosis.hypotheses._tools import fitted
@@ -17,6 +19,9 @@ DEPTH = 3
 WIDTH = (10, 6)
 """How many of the best changes are gone on with, after one and after two."""
 
+POINTS = 160
+"""So many elements of an output are kept to be drawn."""
+
 NEAR = 1e-2
 """What is farther off than this is not held to its class at all."""
 
@@ -28,6 +33,7 @@ class Explanation:
     steps: tuple[tuple[str, Proposal], ...]
     after: Gap | None
     tried: int
+    state: State | None = None
 
 
 @dataclass
@@ -63,7 +69,7 @@ def _explain(segment: Segment, sample: int, names: Collection[str]) -> Explanati
             if child.distance <= NEAR:
                 gap = _proven(child.state)
                 if gap is not None:
-                    return Explanation(child.state.steps, gap, tried)
+                    return Explanation(child.state.steps, gap, tried, child.state)
         if depth == DEPTH - 1:
             break
         children.sort(key=lambda child: child.distance)
@@ -143,10 +149,10 @@ def _proven(state: State) -> Gap | None:
 
 def causes(segment: Segment, found: Explanation) -> list[Cause]:
     """An explanation as causes, in words."""
+    points = _points(found.state) if found.state is not None else ()
     result = []
     for name, step in found.steps:
-        op = step.op
-        place = op.place if op is not None else segment.place
+        place = step.op.place if step.op is not None else segment.place
         result.append(
             Cause(
                 identifier=name,
@@ -158,6 +164,24 @@ def causes(segment: Segment, found: Explanation) -> list[Cause]:
                 before=segment.gap,
                 after=found.after,
                 evidence=step.evidence,
+                points=points,
             )
         )
     return result
+
+
+def _points(state: State) -> tuple[tuple[float, float, float], ...]:
+    """Elements all over the output, and those that differ most."""
+    segment = state.segment
+    before, after = segment.caffe(sample=state.sample).float(), state.caffe
+    mine = state.port
+    if before.shape != mine.shape:
+        before = torch.full_like(mine, float("nan"))
+    flat = [tensor.reshape(-1) for tensor in (before, after, mine)]
+    count = mine.numel()
+    some = torch.arange(0, count, max(count // POINTS, 1))
+    gap = (flat[0] - flat[2]).abs().nan_to_num()
+    most = gap.topk(min(POINTS // 4, count)).indices
+    chosen = torch.cat([some, most])
+    rows = torch.stack([each[chosen] for each in flat], 1).double().tolist()
+    return tuple((row[0], row[1], row[2]) for row in rows)
