@@ -75,10 +75,7 @@ def _what_torch_sees(there: int) -> str:
         names = [f"{index} ({torch.cuda.get_device_name(index)})" for index in range(there)]
         return f"torch sees {', '.join(names)}"
     built = f"built for CUDA {torch.version.cuda}" if torch.version.cuda else "built without CUDA"
-    return (
-        f"torch sees no GPU (torch {torch.__version__}, {built}); leave --gpu out, or give --gpu "
-        f"none, to compute on the CPU"
-    )
+    return f"torch sees no GPU (torch {torch.__version__}, {built}); --gpu none computes on the CPU"
 
 
 def own_device(gpus: list[int], option: str) -> str:

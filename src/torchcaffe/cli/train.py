@@ -16,9 +16,10 @@ from torchcaffe.cli._caffe import (
     own_device,
     state_options,
 )
+from torchcaffe.cli._options import own_code_options
 from torchcaffe.errors import InputError
 from torchcaffe.logs import Line, Logging
-from torchcaffe.proto import read_solver
+from torchcaffe.proto import read_solver, read_text
 from torchcaffe.proto.schema import SolverParameter
 from torchcaffe.solvers.distributed import joined
 from torchcaffe.solvers.events import Request
@@ -50,6 +51,7 @@ EFFECTS = click.Choice([request.value for request in Request])
     metavar="DIR",
     help="Keep JSON lines, TensorBoard events and the log here.",
 )
+@own_code_options
 @click.option("--keep-going", is_flag=True, help="Train on when the loss is not finite.")
 def command(
     solver: str,
@@ -62,6 +64,7 @@ def command(
     sigint_effect: str,
     sighup_effect: str,
     log_dir: str,
+    allow_python: bool,
     keep_going: bool,
 ) -> None:
     """Train as a solver prototxt says and as Caffe does.
@@ -92,12 +95,13 @@ def command(
     ):
         if not ranks.leads:
             warnings.simplefilter("ignore")  # Rank 0 says the same.
-        _say(log, *_device_lines(gpus))
+        _say(log, *_prefix_lines(solver, param), *_device_lines(gpus))
         run = Solver(
             param,
             listener=log,
             device=device,
             keep_going=keep_going,
+            allow_python=allow_python,
             poll=signals.poll,
             ranks=ranks,
         )
@@ -128,6 +132,18 @@ def _gpus(param: SolverParameter, gpu: str) -> tuple[list[int], str]:
         return chosen_gpus(str(param.device_id)), "the solver's solver_mode: GPU"
     except InputError as error:
         raise InputError(f"{param.where('solver_mode')}: solver_mode: GPU means {error}") from None
+
+
+def _prefix_lines(solver: str, param: SolverParameter) -> list[Line]:
+    """What Caffe says where it changes the snapshot_prefix."""
+    given = read_text(solver, SolverParameter)
+    if given.has("snapshot_prefix") and given.snapshot_prefix == param.snapshot_prefix:
+        return []
+    words, place = "was not specified and is set to", 1108
+    if given.has("snapshot_prefix"):
+        words, place = "was a directory and is replaced to", 1113
+    text = f"snapshot_prefix {words} {param.snapshot_prefix}"
+    return [Line(f"upgrade_proto.cpp:{place}", text)]
 
 
 def _device_lines(gpus: list[int]) -> list[Line]:

@@ -68,8 +68,9 @@ def _others(event: Event) -> Iterator[Line]:
             yield Line("solver.cpp:296", f"Restoring previous solver status from {file}")
         case events.Restored(path) if not path.name.endswith(".h5"):
             yield Line("sgd_solver.cpp:336", "SGDSolver: restoring history")
-        case events.Testing(iteration, test):
+        case events.Testing(iteration, test, ignored):
             yield Line("solver.cpp:347", f"Iteration {iteration}, Testing net (#{test})")
+            yield from (Line("net.cpp:678", f"Ignoring source layer {name}") for name in ignored)
         case events.Tested(_, _, loss, outputs):
             if loss is not None:
                 yield Line("solver.cpp:401", f"Test loss: {number(loss)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import warnings
 from collections.abc import Callable
 from datetime import datetime
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from torchcaffe.errors import InputError
-from torchcaffe.logs.measures import Row
+from torchcaffe.logs.measures import Row, plain
 
 ROWS = "rows.jsonl"
 """The name of the file of JSON lines in a log folder."""
@@ -59,16 +58,12 @@ class JsonLines:
             entry["net"] = row.test
         entry["iter"] = row.iteration
         rates = {"loss": row.loss, "lr": row.lr}
-        entry |= {key: _json(value) for key, value in rates.items() if value is not None}
-        entry["outputs"] = {name: _json(value) for name, value in row.outputs.items()}
+        entry |= {key: plain(value) for key, value in rates.items() if value is not None}
+        entry["outputs"] = {name: plain(value) for name, value in row.outputs.items()}
         entry["losses"] = sorted(row.losses)
         entry["seconds"] = round(self.before + (row.seconds or 0.0), 3)
         entry["time"] = datetime.now().astimezone().isoformat(timespec="milliseconds")
         return entry
-
-
-def _json(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
 
 
 def _last_seconds(path: Path) -> float:

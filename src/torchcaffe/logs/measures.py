@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from torchcaffe.solvers import events
 from torchcaffe.solvers.events import Event, Output
@@ -83,3 +86,11 @@ def unique(names: Sequence[str]) -> list[str]:
         result.append(f"{name}[{seen[name]}]" if counts[name] > 1 else name)
         seen[name] += 1
     return result
+
+
+def plain(value: float) -> float | str:
+    """A number for JSON: of a float32 the fewest digits; "nan", "inf" and "-inf" are strings."""
+    if not math.isfinite(value):
+        return str(value)
+    short = float(str(np.float32(value)))
+    return short if np.float32(value) == value else value

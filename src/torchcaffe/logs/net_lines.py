@@ -78,6 +78,9 @@ def _connections(step: Step) -> Iterator[Line]:
         in_place = step.bottoms[position : position + 1] == [top]
         place, end = ("net.cpp:369", " (in-place)") if in_place else ("net.cpp:382", "")
         yield Line(place, f"{step.name} -> {top}{end}")
+    if step.kind.name in ("SoftmaxWithLoss", "InfogainLoss"):
+        # They have a Softmax layer of the same name inside.
+        yield Line("layer_factory.hpp:77", f"Creating layer {step.name}")
     if step.kind.name in SIZE_PLACES:
         if param.transform_param.has("mean_file"):
             text = f"Loading mean file from: {param.transform_param.mean_file}"

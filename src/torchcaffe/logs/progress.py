@@ -63,7 +63,7 @@ class ProgressBar:
                 self._advance(event)
             case events.Tested():
                 self._say(f"iteration {event.iteration}, test{_number(event.test)}: {_text(event)}")
-            case events.Snapshotting(path=path):
+            case events.Snapshotting("state", path):
                 self._say(f"snapshot {path}")
             case events.TestInterrupted():
                 self._say("test interrupted")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from torchcaffe.logs.measures import Row
+from torchcaffe.logs.measures import Row, plain
 from torchcaffe.logs.reading import RunLog
 from torchcaffe.proto.files import replacing
 
@@ -42,7 +41,7 @@ def _csv(rows: Sequence[Row], train: Sequence[Row]) -> str:
     writer.writerow(["NumIters", "Seconds", "LearningRate", *names])
     for row in rows:
         values = [_rate(row, train), *(row.outputs.get(name) for name in names)]
-        numbers = ["" if value is None else str(value) for value in (row.seconds, *values)]
+        numbers = ["" if value is None else str(plain(value)) for value in (row.seconds, *values)]
         writer.writerow([str(float(row.iteration)), *numbers])
     return text.getvalue()
 
@@ -66,12 +65,7 @@ def as_json(log: RunLog) -> dict[str, Any]:
 def _packed(row: Row) -> dict[str, Any]:
     entry = {key: value for key, value in asdict(row).items() if key != "test"}
     entry["losses"] = sorted(row.losses)
-    entry["outputs"] = {name: finite(value) for name, value in row.outputs.items()}
+    entry["outputs"] = {name: plain(value) for name, value in row.outputs.items()}
     return {
-        key: finite(value) if isinstance(value, float) else value for key, value in entry.items()
+        key: plain(value) if isinstance(value, float) else value for key, value in entry.items()
     }
-
-
-def finite(value: float) -> float | str:
-    """A number that JSON can hold: "nan", "inf" and "-inf" are strings."""
-    return value if math.isfinite(value) else str(value)

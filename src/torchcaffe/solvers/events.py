@@ -91,10 +91,11 @@ class Restored:
 
 @dataclass(frozen=True)
 class Testing:
-    """A test pass begins."""
+    """A test pass begins; ``ignored`` are layers of the train net that the test net lacks."""
 
     iteration: int
     test: int
+    ignored: tuple[str, ...]
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from torch import Tensor
 
 from torchcaffe.errors import CaffeError, SolverError
 from torchcaffe.net import CaffeNet
 from torchcaffe.proto.wire_writer import write_wire
-from torchcaffe.solvers.state_files import State, read_state, replacing_path
+from torchcaffe.solvers.state_files import State, read_state
 from torchcaffe.solvers.torch_state import read_tree
 from torchcaffe.weights import read_weights, save_weights
 from torchcaffe.weights.caffemodel import net_to_proto
+from torchcaffe.weights.hdf5 import replacing_hdf5, write_data
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -60,14 +60,13 @@ def _write_proto_diffs(net: CaffeNet, path: Path, updates: Mapping[Tensor, Tenso
 
 def _write_hdf5_diffs(net: CaffeNet, path: Path, updates: Mapping[Tensor, Tensor]) -> None:
     values = _by_layer(net, updates)
-    with replacing_path(path) as temporary:
-        save_weights(net, temporary)
-        with h5py.File(temporary, "a") as file:
-            diffs = file.create_group("diff")
-            for step in net.steps:
-                group = diffs.create_group(step.name)
-                for index, value in enumerate(values.get(step.name, [])):
-                    group.create_dataset(str(index), data=value)
+    with replacing_hdf5(path) as file:
+        write_data(net, file, path)
+        diffs = file.create_group("diff")
+        for step in net.steps:
+            group = diffs.create_group(step.name)
+            for index, value in enumerate(values.get(step.name, [])):
+                group.create_dataset(str(index), data=value)
 
 
 def _by_layer(net: CaffeNet, updates: Mapping[Tensor, Tensor]) -> dict[str, list[Array]]:

@@ -64,6 +64,8 @@ class Solver:
     keep_going
         train on when the loss is not finite, as Caffe does; otherwise that is a SolverError which
         names the first blob that is not.
+    allow_python
+        let layers of type Python import and run the modules that the prototxts name.
     ranks
         the processes that train together (``torchcaffe.solvers.distributed``). A rank adds its
         number to ``random_seed``, and rank 0 alone tests and writes snapshots.
@@ -85,6 +87,7 @@ class Solver:
         dtype: torch.dtype = torch.float32,
         rng: str = "caffe",
         keep_going: bool = False,
+        allow_python: bool = False,
         ranks: Ranks | None = None,
         poll: Callable[[], Request] | None = None,
     ) -> None:
@@ -97,6 +100,7 @@ class Solver:
         self.listener, self.poll, self.keep_going = listener, poll, keep_going
         self.ranks = ranks or Ranks()
         self.tell(events.Initializing(self.param))
+        self.allow_python = allow_python
         self.rng, self.device = rng, torch.device(device)
         self.like = torch.empty(0, device=self.device, dtype=dtype)
         seed = self.param.random_seed
@@ -147,7 +151,13 @@ class Solver:
         self, source: NetSource, test: int | None, inputs: Mapping[str, Sequence[int]] | None
     ) -> CaffeNet:
         self.tell(events.CreatingNet(test, source.field, source.file, source.param))
-        net = CaffeNet(source.param, inputs=inputs, seed=self.stream, rng=self.rng)
+        net = CaffeNet(
+            source.param,
+            inputs=inputs,
+            seed=self.stream,
+            rng=self.rng,
+            allow_python=self.allow_python,
+        )
         self.tell(events.CreatedNet(test, net))
         for entry in self.param.weights:
             for file in entry.split(","):

@@ -5,9 +5,6 @@ Caffe: ``src/caffe/solvers/sgd_solver.cpp`` (SnapshotSolverStateTo..., RestoreSo
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +12,13 @@ from typing import Any
 import h5py
 import numpy as np
 
-from torchcaffe.errors import InputError, ParseError, SolverError
+from torchcaffe.errors import ParseError, SolverError
 from torchcaffe.proto.blobs import blob_array, make_blob
 from torchcaffe.proto.files import open_error
 from torchcaffe.proto.schema import SolverState
 from torchcaffe.proto.wire import read_wire
 from torchcaffe.proto.wire_writer import write_wire
+from torchcaffe.weights.hdf5 import replacing_hdf5
 
 Array = np.ndarray[Any, np.dtype[Any]]
 WANTED = "a solver state (.solverstate or .solverstate.h5)"
@@ -91,7 +89,7 @@ def _read_hdf5(path: Path) -> State:
 
 
 def _write_hdf5(path: Path, state: State) -> None:
-    with replacing_path(path) as temporary, h5py.File(temporary, "w") as file:
+    with replacing_hdf5(path) as file:
         file.create_dataset("iter", data=np.array([state.iter], np.int32))
         if state.learned_net is not None:
             _write_string(file, "learned_net", state.learned_net.encode())
@@ -109,20 +107,3 @@ def _write_string(file: Any, name: str, value: bytes) -> None:
     space = h5py.h5s.create(h5py.h5s.SCALAR)
     dataset = h5py.h5d.create(file.id, name.encode(), kind, space)
     dataset.write(space, space, np.array(value, f"S{len(value) + 1}"), kind)
-
-
-@contextmanager
-def replacing_path(path: Path) -> Iterator[Path]:
-    """A name beside ``path`` to write to, which becomes ``path`` if the block ends without error.
-
-    Raises InputError if it cannot be written.
-    """
-    # The end of the name stays, because it says what is written.
-    temporary = path.with_name(f".{os.getpid()}.tmp.{path.name}")
-    try:
-        yield temporary
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written ({error}).") from None
-    finally:
-        temporary.unlink(missing_ok=True)

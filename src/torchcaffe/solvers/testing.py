@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 def run_test(solver: Solver, index: int) -> None:
     """One test pass: ``test_iter`` batches, summed in float32 and divided, as Caffe does."""
-    solver.tell(Testing(solver.iter, index))
     net, feed = solver.test_nets[index], solver.feeds[1 + index]
+    own = {step.name for step in net.steps}
+    ignored = [step.name for step in solver.net.steps if step.name not in own]
+    solver.tell(Testing(solver.iter, index, tuple(ignored)))
     share_weights(net, solver.net)
     count = solver.param.test_iter[index]
     watch = Watch(net, solver.tell) if solver.param.debug_info else None

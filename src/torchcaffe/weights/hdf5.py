@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from torchcaffe.errors import InputError, WeightsError
 from torchcaffe.net import CaffeNet
+from torchcaffe.proto.files import replacing
 from torchcaffe.weights.model import SourceLayer, Weights
 
 
@@ -44,8 +46,29 @@ def _source_layer(path: Path, name: str, group: Any) -> SourceLayer:
     return SourceLayer(name, blobs, [False] * len(blobs), [int(key) for key in names])
 
 
+@contextmanager
+def replacing_hdf5(path: Path) -> Iterator[h5py.File]:
+    """An HDF5 file to write, which takes the place of ``path`` if the block ends without error.
+
+    It is made in memory, because the library crashes where a disk is full. Raises InputError if
+    ``path`` cannot be written.
+    """
+    with h5py.File(path.name, "w", driver="core", backing_store=False) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with replacing(path) as target:
+        target.write(image)
+
+
 def save_hdf5(net: CaffeNet, path: Path) -> None:
-    """Write the groups that Caffe writes; InputError for layer names that HDF5 cannot hold.
+    """Write the groups that Caffe writes; InputError for layer names that HDF5 cannot hold."""
+    with replacing_hdf5(path) as file:
+        write_data(net, file, path)
+
+
+def write_data(net: CaffeNet, file: h5py.File, path: Path) -> None:
+    """Write the weights to an open file that will be ``path``.
 
     A blob that several layers share is written once, with the layer that has it first.
     """
@@ -57,18 +80,10 @@ def save_hdf5(net: CaffeNet, path: Path) -> None:
                 f'{path}: layer name "{name}" {why}, which HDF5 weights cannot hold (Caffe stops '
                 f"here as well); save a .caffemodel"
             )
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     params = net.params
-    try:
-        with h5py.File(temporary, "w") as file:
-            data = file.create_group("data")
-            for name in names:
-                group = data.create_group(name)
-                for index, value in enumerate(params.get(name, [])):
-                    if net.owner(name, index) == (name, index):
-                        group.create_dataset(str(index), data=value.detach().cpu().float().numpy())
-        temporary.replace(path)
-    except OSError as error:
-        raise InputError(f"{path} cannot be written: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    data = file.create_group("data")
+    for name in names:
+        group = data.create_group(name)
+        for index, value in enumerate(params.get(name, [])):
+            if net.owner(name, index) == (name, index):
+                group.create_dataset(str(index), data=value.detach().cpu().float().numpy())
