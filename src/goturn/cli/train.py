@@ -10,30 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
+from goturn.cli._data import TrainingData, data_options
 from goturn.errors import DataError
 
 if TYPE_CHECKING:
-    from goturn.sequence import Sequence
-    from goturn.still import Still
     from torchcaffe import Solver
     from torchcaffe.solvers import events
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.option("--alov", type=FOLDER, help="ALOV300++: the folder of videos.")
-@click.option("--alov-gt", type=FOLDER, help="ALOV300++: the folder of annotations.")
-@click.option("--imagenet", type=FOLDER, help="ImageNet DET: the folder of images.")
-@click.option("--imagenet-gt", type=FOLDER, help="ImageNet DET: the folder of annotations.")
-@click.option(
-    "--data",
-    "more",
-    multiple=True,
-    metavar="NAME=FOLDER",
-    help="Videos of another data set, such as got10k=DIR; may be repeated.",
-)
+@data_options
 @click.option(
     "--init",
     required=True,
@@ -50,13 +38,6 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--workers", default=2, show_default=True, help="Processes that make examples.")
 @click.option("--batch", default=50, show_default=True, help="Examples in a batch.")
-@click.option("--exclude-vot2014", is_flag=True, help="Leave out ALOV's videos that VOT2014 has.")
-@click.option(
-    "--validation",
-    default=0.2,
-    show_default=True,
-    help="The part of ALOV's videos, of each category the last, that is not trained on.",
-)
 @click.option("--skip-bad", is_flag=True, help="Pass over images that cannot be read; count them.")
 @click.option("--iterations", type=int, help="Until which iteration.  [default: the solver's]")
 @click.option("--output", metavar="PREFIX", help="Where snapshots go.  [default: the solver's]")
@@ -67,11 +48,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def command(
-    alov: Path | None,
-    alov_gt: Path | None,
-    imagenet: Path | None,
-    imagenet_gt: Path | None,
-    more: tuple[str, ...],
+    data: TrainingData,
     init: str,
     solver: Path | None,
     net: Path | None,
@@ -79,8 +56,6 @@ def command(
     replay: bool,
     workers: int,
     batch: int,
-    exclude_vot2014: bool,
-    validation: float,
     skip_bad: bool,
     iterations: int | None,
     output: str | None,
@@ -112,8 +87,7 @@ def command(
         skip_bad=skip_bad,
         device=device,
     )
-    stills = _stills(imagenet, imagenet_gt)
-    videos = _videos(alov, alov_gt, more, exclude_vot2014, validation)
+    stills, videos = data.stills(), data.videos()
     with joined(device) as ranks, _interrupts() as poll:
         show = _show if ranks.leads else None
         run = prepare(settings, stills, videos, ranks=ranks, listener=show, poll=poll)
@@ -125,34 +99,6 @@ def command(
             click.echo(f"{len(videos)} videos, {len(stills)} images, batches of {batch}")
         run.solve(_state(resume, run))
         _tell_bad(run)
-
-
-def _stills(images: Path | None, annotations: Path | None) -> list[Still]:
-    from goturn.data import imagenet_det
-
-    if images is None and annotations is None:
-        return []
-    if images is None or annotations is None:
-        raise click.UsageError("--imagenet and --imagenet-gt belong together")
-    return imagenet_det.read(images, annotations)
-
-
-def _videos(
-    images: Path | None,
-    annotations: Path | None,
-    more: tuple[str, ...],
-    exclude_vot2014: bool,
-    validation: float,
-) -> list[Sequence]:
-    from goturn.data import alov, read_named
-
-    videos = [video for named in more for video in read_named(named)]
-    if images is None and annotations is None:
-        return videos
-    if images is None or annotations is None:
-        raise click.UsageError("--alov and --alov-gt belong together")
-    without = alov.IN_VOT2014 if exclude_vot2014 else ()
-    return alov.read(images, annotations, validation=validation, without=without) + videos
 
 
 def _state(resume: str | None, run: Solver) -> Path | None:
