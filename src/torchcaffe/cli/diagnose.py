@@ -14,7 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from torchcaffe.cli._options import own_code_options, parse_shapes, shape_option, split_assignment
 from torchcaffe.diagnosis import Diagnosis, diagnose
-from torchcaffe.diagnosis.port import load_port
+from torchcaffe.diagnosis.port import find_port, load_port
 from torchcaffe.diagnosis.report import write_page
 from torchcaffe.errors import InputError
 from torchcaffe.images import Array
@@ -28,6 +28,9 @@ from torchcaffe.recording import read_recording
 @click.option("--recording", type=click.Path(), help="What your own Caffe did, in place of both.")
 @click.option("--input", "inputs", multiple=True, metavar="NAME=FILE", help="An input, .npy.")
 @click.option("--html", type=click.Path(), help="Write the story as one HTML page.")
+@click.option("--training", is_flag=True, help="Compare how it is trained, too; needs --solver.")
+@click.option("--solver", type=click.Path(), help="The solver prototxt, for --training.")
+@click.option("--iterations", default=6, show_default=True, help="How many to train side by side.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 @shape_option
 @own_code_options
@@ -38,6 +41,9 @@ def command(
     recording: str | None,
     inputs: tuple[str, ...],
     html: str | None,
+    training: bool,
+    solver: str | None,
+    iterations: int,
     as_json: bool,
     shapes: tuple[str, ...],
     allow_python: bool,
@@ -46,22 +52,27 @@ def command(
 
     PORT is file.py:name or package.module:name: a function (or class) that returns your nn.Module
     with its weights loaded, or the module itself. It is run in the mode that it is in, and left as
-    it was. Exit status 0 if nothing differs, 1 if something does.
+    it was. With --training, the function may return an optimizer, a scheduler, a loss and more; see
+    docs/diagnose.md. Exit status 0 if nothing differs, 1 if something does.
 
     \b
     Example:
       torchcaffe diagnose my_port.py:build --net deploy.prototxt --weights weights.caffemodel
     """
-    if net is None and recording is None:
+    if training != (solver is not None):
+        raise click.UsageError("--training and --solver PROTOTXT are given together")
+    if net is None and recording is None and solver is None:
         raise click.UsageError("give --net PROTOTXT, or --recording DIR")
     with _progress() as say:
         found = diagnose(
-            load_port(port),
+            find_port(port) if training else load_port(port),
             net,
             weights=weights,
             recording=None if recording is None else read_recording(recording),
             inputs=_arrays(inputs),
             shapes=parse_shapes(shapes),
+            solver=solver,
+            iterations=iterations,
             allow_python=allow_python,
             say=say,
         )
@@ -100,8 +111,12 @@ def _progress() -> Iterator[Callable[[str], None]]:
 
 
 def _print(found: Diagnosis) -> None:
-    for number, cause in enumerate(found.causes, 1):
+    wrong = [cause for cause in found.causes if not cause.harmless]
+    for number, cause in enumerate(wrong, 1):
         click.echo(f"{number}. {cause.words}\n")
+    for cause in found.causes:
+        if cause.harmless:
+            click.echo(f"no defect: {cause.words}\n")
     for part in found.unexplained:
         click.echo(f"{part.words}\n")
     if found.error:

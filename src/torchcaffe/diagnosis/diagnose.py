@@ -37,6 +37,8 @@ def diagnose(
     recording: Recording | None = None,
     inputs: Mapping[str, Any] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    solver: str | PathLike[str] | None = None,
+    iterations: int = 6,
     allow_python: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
@@ -51,11 +53,29 @@ def diagnose(
         of all its blobs, which the net's are held against
     inputs, shapes
         values by the net's input names, in addition to those that are generated; or their shapes
+    solver, iterations
+        a solver prototxt, to compare the training as well: ``port`` is then what gives it, or a
+        callable that returns that (``torchcaffe.diagnosis.training.TrainingPort``); the net is the
+        solver's unless it is given; so many iterations are run side by side
     allow_python
         as for ``torchcaffe.load``
     say
         is told the layer that is being looked at
     """
+    if solver is not None:
+        if recording is not None or inputs or isinstance(net, CaffeNet):
+            raise InputError("with a solver, give the net by its prototxt, and no recording")
+        from torchcaffe.diagnosis.training.front import diagnose_both  # which diagnoses by this
+
+        return diagnose_both(
+            port,
+            solver,
+            net=net,
+            weights=weights,
+            shapes=shapes,
+            iterations=iterations,
+            say=say,
+        )
     started = time.perf_counter()
     module = module_of(port)
     given_shapes = {name: tuple(np.shape(value)) for name, value in (inputs or {}).items()}

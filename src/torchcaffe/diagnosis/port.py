@@ -25,6 +25,15 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 def load_port(where: str) -> Any:
     """What ``file.py:name`` or ``package.module:name`` is; a function or class is called.
 
+    InputError as for ``find_port``.
+    """
+    found = find_port(where)
+    return found() if callable(found) and not isinstance(found, nn.Module) else found
+
+
+def find_port(where: str) -> Any:
+    """What ``file.py:name`` or ``package.module:name`` is; a function or class is not yet called.
+
     InputError if there is no such file, module or name, or if it cannot be called without
     arguments.
     """
@@ -50,7 +59,7 @@ def load_port(where: str) -> Any:
         ) from None
     except ValueError:  # a callable without a signature
         pass
-    return found()
+    return found
 
 
 def _file(path: Path, where: str) -> Any:

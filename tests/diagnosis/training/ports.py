@@ -12,7 +12,12 @@ from torch.nn import functional as F
 
 from torchcaffe import optim
 from torchcaffe.diagnosis import Cause
-from torchcaffe.diagnosis.training import TrainingDiagnosis, diagnose_training
+from torchcaffe.diagnosis.training import (
+    TrainingDiagnosis,
+    diagnose_training,
+    reference_for,
+    training_port,
+)
 from torchcaffe.proto import parse_text
 from torchcaffe.proto.schema import NetParameter, SolverParameter
 
@@ -263,7 +268,8 @@ def diagnosed(
     model = given["model"] if isinstance(given, dict) else given.model
     before = {name: value.clone() for name, value in model.state_dict().items()}
     modes = [module.training for module in model.modules()]
-    found = diagnose_training(given, solved, build=build, **options)
+    read = training_port(given)
+    found = diagnose_training(read, reference_for(read, solved), build=build, **options)
     for name, value in model.state_dict().items():
         assert torch.equal(value, before[name]), name
         assert value.dtype == before[name].dtype

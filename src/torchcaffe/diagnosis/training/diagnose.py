@@ -18,7 +18,7 @@ from torchcaffe.diagnosis.training.gradients import GradientCase, GradientTrial
 from torchcaffe.diagnosis.training.hypotheses import hypotheses, identifiers
 from torchcaffe.diagnosis.training.initial import initial_causes
 from torchcaffe.diagnosis.training.modes import dropout_causes, observe_modes, statistics_causes
-from torchcaffe.diagnosis.training.parameters import pair_all
+from torchcaffe.diagnosis.training.parameters import as_shaped, pair_all, some
 from torchcaffe.diagnosis.training.preserve import preserved
 from torchcaffe.diagnosis.training.protocol import TrainingPort, training_port
 from torchcaffe.diagnosis.training.recipe import Recipe, decimal
@@ -60,6 +60,8 @@ class TrainingDiagnosis:
     unexplained: list[Unexplained] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     compared: list[str] = field(default_factory=list)
+    gradients_differ: Unexplained | None = None
+    """The one of ``unexplained`` that is about gradients."""
 
     @property
     def identifiers(self) -> list[str]:
@@ -67,44 +69,68 @@ class TrainingDiagnosis:
         return list(dict.fromkeys(c.identifier for c in self.causes if not c.harmless))
 
 
-def diagnose_training(
-    given: Any,
+def reference_for(
+    port: TrainingPort,
     solver: SolverParameter,
-    *,
     net: NetParameter | None = None,
     inputs: Mapping[str, Sequence[int]] | None = None,
     alignment: ParameterAlignment | None = None,
-    build: Callable[[], Any] | None = None,
-    loaded: Sequence[str] = (),
-    iterations: int = 6,
-    tell: Callable[[str], None] = lambda what: None,
-) -> TrainingDiagnosis:
-    """Compare a port's training with a solver's.
+) -> Reference:
+    """Caffe's side, its blobs paired with the port's parameters.
 
-    given
-        what the port's callable returned; see ``TrainingPort``. It is left as it was.
     solver, net
         the solver, and its train net if it is not the one that the solver names.
     inputs
         shapes of inputs, in place of the prototxt's or of data layers' tops.
     alignment
         which parameter is which blob, as far as values say; the rest is paired by order and shape.
+
+    Raises InputError if nothing fits, and CaffeError for the files.
+    """
+    reference = Reference(solver, net if net is not None else train_net(solver).param, inputs)
+    called = Runner(port, reference).called()
+    reference.pairs, reference.statistics = pair_all(reference.net, port.model, called, alignment)
+    if alignment is not None:
+        _settle(port, reference)
+    if not reference.pairs:
+        raise InputError("none of the port's parameters could be matched with a blob of the net")
+    return reference
+
+
+def _settle(port: TrainingPort, reference: Reference) -> None:
+    """Take parameters as their shapes say, unless only the order of their values gives the net."""
+    by_values = reference.pairs
+    reference.pairs = as_shaped(by_values, reference.net, port.model)
+    runner = Runner(port, reference)
+    try:
+        if not runner.same_output():
+            by_shape, reference.pairs = reference.pairs, by_values
+            if not runner.same_output():
+                reference.pairs = by_shape
+    except Exception:  # said later, where the pass is needed
+        return
+
+
+def diagnose_training(
+    port: TrainingPort,
+    reference: Reference,
+    *,
+    build: Callable[[], Any] | None = None,
+    loaded: Sequence[str] = (),
+    iterations: int = 6,
+    tell: Callable[[str], None] = lambda what: None,
+) -> TrainingDiagnosis:
+    """Compare a port's training with a solver's; the port is left as it was.
+
     build
         the port's callable itself: initial weights are compared by building it again.
     loaded
         layers whose weights come from a file, so that fillers do not matter.
+    iterations
+        how many are run side by side.
     tell
         is told what is being looked at.
-
-    Raises InputError for what cannot be compared at all, and CaffeError for the files.
     """
-    port = training_port(given)
-    param = net if net is not None else train_net(solver).param
-    reference = Reference(solver, param, inputs)
-    called = Runner(port, reference).called()
-    reference.pairs, reference.statistics = pair_all(reference.net, port.model, called, alignment)
-    if not reference.pairs:
-        raise InputError("none of the port's parameters could be matched with a blob of the net")
     return _Diagnosing(port, reference, iterations, tell).all(build, loaded)
 
 
@@ -195,9 +221,18 @@ class _Diagnosing:
     def _gradients(self, trials: list[GradientTrial]) -> None:
         if not trials:
             return
+        if self.reference.large and self.caffe.clip.form != "none":
+            self.found.notes.append(
+                "Clipping needs all gradients of a net, and this one is too large to keep them: "
+                "gradients are not compared."
+            )
+            return
         params = dict(self.port.model.named_parameters())
         weights = {
-            pair.blob: pair.to_caffe(params[pair.name].detach()).double().cpu()
+            pair.blob: some(
+                pair.to_caffe(params[pair.name].detach()),
+                self.reference.step_of(params[pair.name]),
+            ).double()
             for pair in self.reference.pairs
         }
         case = GradientCase(trials, self.reference, self.caffe, self.port.model, weights)
@@ -206,6 +241,7 @@ class _Diagnosing:
         if not explanation.left.exact:
             blob = case.residual(self.caffe).first
             self._unexplained(blob, explanation)
+            self.found.gradients_differ = self.found.unexplained[-1]
 
     def _modes(self) -> None:
         self.tell("dropout and running statistics")
@@ -246,6 +282,13 @@ class _Diagnosing:
     def _base_lr(self) -> float:
         return decimal(learning_rate(self.reference.solver, 0, 0)[0])
 
+    def _port_base(self) -> float:
+        """The base rate that the port's updates showed."""
+        for cause in self.found.causes:
+            if cause.identifier == "base-lr":
+                return float(cause.evidence["port"])
+        return self._base_lr()
+
     def _schedule(self) -> None:
         self.tell("schedule")
         self._interval()
@@ -260,7 +303,7 @@ class _Diagnosing:
             self.found.notes.append("The solver has no max_iter: the schedule is not compared.")
             return
         count = min(solver.max_iter, schedules.LONGEST)
-        curve = schedules.observe_schedule(port, count)
+        curve = schedules.observe_schedule(port, count, self._port_base())
         self.rates = curve.rates
         caffe = schedules.caffe_schedule(solver)
         case = schedules.ScheduleCase(
@@ -377,12 +420,10 @@ class _Diagnosing:
             if masks is not None and (wrong & DROPOUTS or not self._has_dropout()):
                 continue
             try:
-                explained = self._run(self.recipe, batches, masks, self.rates)
-                plain = (
-                    explained
-                    if not wrong - {"random-stream"}
-                    else self._run(self.caffe, batches, masks, [1.0] * count)
-                )
+                plain = self._run(self.caffe, batches, masks, [1.0] * count)
+                explained = plain
+                if self.recipe != self.caffe or any(rate != 1 for rate in self.rates[:count]):
+                    explained = self._run(self.recipe, batches, masks, self.rates)
             except Exception as error:
                 self.found.notes.append(f"Not run side by side ({type(error).__name__}: {error}).")
                 return

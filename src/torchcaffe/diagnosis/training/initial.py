@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from torchcaffe.diagnosis.findings import Cause, Gap, Place
-from torchcaffe.diagnosis.training.parameters import Pair
+from torchcaffe.diagnosis.training.parameters import WHOLE, Pair
 from torchcaffe.fillers import fan, fill
 from torchcaffe.net import CaffeNet
 from torchcaffe.proto.schema import FillerParameter
@@ -79,39 +79,66 @@ def initial_causes(
     build: Callable[[], nn.Module], net: CaffeNet, pairs: Sequence[Pair], loaded: Sequence[str]
 ) -> Iterator[Cause]:
     """Blobs that begin by another law; none for layers whose weights are ``loaded``."""
-    drawn = _draw(build, [pair for pair in pairs if pair.layer not in loaded])
     wrong: dict[tuple[str, str, str], list[tuple[Pair, Law, Law, Law]]] = {}
-    for pair, values in drawn:
+    read = []
+    for pair, values, drawn in _draw(build, [pair for pair in pairs if pair.layer not in loaded]):
         filler, shape = _filler(net, pair)
         mine, theirs = law(values), law(_caffe_draws(filler, shape, values.size))
-        if mine.count > 1 and not same_law(mine, theirs):
+        if same_law(mine, theirs):
+            read += [] if drawn else [pair]
+        elif drawn and mine.count > 1:
             identifier, words, changed = _explain(filler, shape, mine)
             wrong.setdefault((identifier, words, _text(filler)), []).append(
                 (pair, mine, theirs, changed)
             )
     for (identifier, words, caffe), found in wrong.items():
         yield _cause(identifier, words, caffe, found)
+    if read:
+        yield _read(read)
 
 
-def _draw(build: Callable[[], nn.Module], pairs: Sequence[Pair]) -> list[tuple[Pair, Values]]:
-    """What each parameter began with, over several builds; those that never vary once."""
+def _read(pairs: Sequence[Pair]) -> Cause:
+    names = ", ".join(pair.name for pair in pairs[:4])
+    return Cause(
+        "random-stream",
+        tuple(dict.fromkeys(pair.layer for pair in pairs)),
+        Place(names),
+        f"Your code reads {len(pairs)} parameters from somewhere ({names} ...) that look like "
+        f"fresh draws of Caffe's fillers, in whatever order they lie.",
+        "Caffe draws them from its fillers: the same law. Reshaped where they should be "
+        "transposed, random numbers are as random as before.",
+        "nothing, as long as they are random; trained weights must be in their places",
+        evidence={"parameters": [pair.name for pair in pairs]},
+        harmless=True,
+    )
+
+
+def _draw(build: Callable[[], nn.Module], pairs: Sequence[Pair]) -> list[tuple[Pair, Values, bool]]:
+    """What each parameter began with, over several builds, and whether that is drawn."""
     pooled: dict[str, list[Values]] = {pair.name: [] for pair in pairs}
+    if not pairs:
+        return []
     with torch.random.fork_rng(devices=[]):
+        builds = BUILDS
         for seed in range(BUILDS):
             torch.manual_seed(1701 + seed)
             params = dict(build().named_parameters())
+            if sum(param.numel() for param in params.values()) > WHOLE:
+                builds = 2  # its weights are many, and building it takes long
             for name, values in pooled.items():
                 flat = params[name].detach().reshape(-1)
                 values.append(flat[:MOST].double().cpu().numpy())
-            if seed and all(sum(v.size for v in values) >= ENOUGH for values in pooled.values()):
+            if seed + 1 >= builds or (
+                seed and all(sum(v.size for v in values) >= ENOUGH for values in pooled.values())
+            ):
                 break
     found = []
     for pair in pairs:
         values = pooled[pair.name]
         fixed = all(np.array_equal(values[0], other) for other in values[1:])
-        if fixed and values[0].std() > 0:
-            continue  # read from somewhere, not drawn
-        found.append((pair, values[0] if fixed else np.concatenate(values)))
+        # What never varies is a constant, or was read from a file.
+        drawn = not fixed or values[0].std() == 0
+        found.append((pair, values[0] if fixed else np.concatenate(values), drawn))
     return found
 
 

@@ -37,6 +37,18 @@ class Pair:
         return f"{self.layer}/{self.index}"
 
 
+WHOLE = 4_000_000
+"""Nets with more parameters than this are compared by some of them."""
+
+SOME = 16_384
+"""So many of each blob are looked at then."""
+
+
+def some(value: Tensor, step: int) -> Tensor:
+    """Every ``step``-th element in a copy of its own; the whole in its shape if that is 1."""
+    return value.clone() if step == 1 else value.reshape(-1)[::step].clone()
+
+
 @dataclass(frozen=True)
 class Statistics:
     """A BatchNorm layer and the port's module that stands for it."""
@@ -184,17 +196,33 @@ def _pair(found: ParameterPair, caffe: Tensor, port: Tensor) -> Pair:
     )
 
 
+def as_shaped(pairs: Sequence[Pair], net: CaffeNet, model: nn.Module) -> list[Pair]:
+    """The pairs as the port uses its parameters, if none whose shape is Caffe's is reordered.
+
+    Values that lie in Caffe's order in another one may be a mistake, or belong to code that wants
+    them so.
+    """
+    params, blobs = dict(model.named_parameters()), net.params
+    return [
+        _by_shape(p.layer, p.index, p.name, caffe, port)
+        if squeezed(caffe.shape) == squeezed(port.shape)
+        else p
+        for p in pairs
+        for caffe, port in [(blobs[p.layer][p.index], params[p.name])]
+    ]
+
+
 @torch.no_grad()
 def carry_weights(
     net: CaffeNet, model: nn.Module, pairs: Sequence[Pair], statistics: Sequence[Statistics]
 ) -> None:
     """Give the reference the port's weights: what differs then is not the weights."""
     params, blobs = dict(model.named_parameters()), net.params
-    for pair in pairs:
+    for pair in (pair for pair in pairs if pair.layer in blobs):
         value = blobs[pair.layer][pair.index]
         value.copy_(pair.to_caffe(params[pair.name].detach()).reshape(value.shape))
     modules = dict(model.named_modules())
-    for entry in statistics:
+    for entry in (entry for entry in statistics if entry.layer in blobs):
         module = modules[entry.name]
         mean, variance, factor = blobs[entry.layer]
         step = next(step for step in net.steps if step.name == entry.layer)

@@ -13,11 +13,20 @@ from torchcaffe.diagnosis.training.protocol import TrainingPort
 
 
 @contextmanager
-def preserved(port: TrainingPort, dtype: torch.dtype | None = None) -> Iterator[None]:
-    """Put everything back at the end; in between, the model may compute in another type."""
+def preserved(
+    port: TrainingPort, dtype: torch.dtype | None = None, *, weights: bool = True
+) -> Iterator[None]:
+    """Put everything back at the end; in between, the model may compute in another type.
+
+    ``weights``  off where no update can be made, so that only buffers may change.
+    """
     model = port.model
     tensors = [*model.parameters(), *model.buffers()]
-    kept = [(tensor, tensor.data, tensor.data.clone(), tensor.grad) for tensor in tensors]
+    held = {id(param) for param in model.parameters()} if not weights else set()
+    kept = [
+        (tensor, tensor.data, None if id(tensor) in held else tensor.data.clone(), tensor.grad)
+        for tensor in tensors
+    ]
     wanted = [(param, param.requires_grad) for param in model.parameters()]
     modes = [(module, module.training) for module in model.modules()]
     states = [(part, _state(part)) for part in (port.optimizer, port.scheduler) if part is not None]
@@ -32,7 +41,8 @@ def preserved(port: TrainingPort, dtype: torch.dtype | None = None) -> Iterator[
         finally:
             for tensor, data, values, grad in kept:
                 tensor.grad = None
-                data.copy_(values)
+                if values is not None:
+                    data.copy_(values)
                 tensor.data = data
                 tensor.grad = grad
             for param, flag in wanted:

@@ -14,7 +14,14 @@ import torch
 from torch import Tensor, nn
 
 from torchcaffe.build import Step
-from torchcaffe.diagnosis.training.parameters import Pair, Statistics, carry_weights
+from torchcaffe.diagnosis.training.parameters import (
+    SOME,
+    WHOLE,
+    Pair,
+    Statistics,
+    carry_weights,
+    some,
+)
 from torchcaffe.diagnosis.training.recipe import LossTerm, Recipe, caffe_recipe
 from torchcaffe.errors import InputError
 from torchcaffe.layers._registry import Shape
@@ -77,6 +84,7 @@ class Reference:
         self.stored: dict[str, bool] = {}
         """BatchNorm layers that are to use stored statistics, or not, whatever the net says."""
         self.net = self.build({})
+        self.large = sum(entry.value.numel() for entry in self.net.learnable) > WHOLE
         self.pairs: Sequence[Pair] = ()
         self.statistics: Sequence[Statistics] = ()
 
@@ -164,6 +172,10 @@ class Reference:
         each = sum(step.plan.multiply_adds for step in self.net.steps) / self.batch_size
         return int(min(self.batch_size, max(2, COMPUTE // max(each, 1))))
 
+    def step_of(self, value: Tensor) -> int:
+        """Every how many elements of a blob are looked at: each, unless the net is large."""
+        return max(1, value.numel() // SOME) if self.large else 1
+
     def carry(self, model: nn.Module, net: CaffeNet) -> None:
         """Give a net the port's weights."""
         carry_weights(net, model, self.pairs, self.statistics)
@@ -179,8 +191,10 @@ class Reference:
             }
         )
 
-    def raw_losses(self, net: CaffeNet, batch: Mapping[str, Tensor]) -> dict[str, RawLoss]:
-        """Each loss of a pass by itself."""
+    def raw_losses(
+        self, net: CaffeNet, batch: Mapping[str, Tensor], *, whole: bool = False
+    ) -> dict[str, RawLoss]:
+        """Each loss of a pass by itself; of a large net some elements, unless the ``whole``."""
         given = {name: value.double() for name, value in batch.items() if name in net.inputs}
         with torch.enable_grad():
             run = net.run(given)
@@ -193,8 +207,35 @@ class Reference:
             for step in net.steps:
                 for top, weight in zip(step.tops, step.loss_weights, strict=True):
                     if weight:
-                        found[step.name] = _raw(step, run.blobs[top].sum(), run.blobs, params)
+                        total = run.blobs[top].sum()
+                        found[step.name] = self._raw(step, total, run.blobs, params, whole)
         return found
+
+    def _raw(
+        self,
+        step: Step,
+        value: Tensor,
+        blobs: Mapping[str, Tensor],
+        params: Mapping[str, Tensor],
+        whole: bool,
+    ) -> RawLoss:
+        counts = _counts(step, blobs)
+        # Those with a loss_param were built to sum up.
+        scale = 1.0 if step.kind.name in NORMALISED else counts[loss_term(step, 1.0).divisor]
+        grads = torch.autograd.grad(
+            value * scale, list(params.values()), retain_graph=True, allow_unused=True
+        )
+        return RawLoss(
+            float(value.detach()) * scale,
+            {
+                name: some(
+                    torch.zeros_like(param) if grad is None else grad,
+                    1 if whole else self.step_of(param),
+                )
+                for (name, param), grad in zip(params.items(), grads, strict=True)
+            },
+            counts,
+        )
 
 
 def loss_term(step: Step, weight: float) -> LossTerm:
@@ -212,9 +253,8 @@ def loss_term(step: Step, weight: float) -> LossTerm:
     return LossTerm(weight, "P" if mode == "VALID" and ignore is None else MODES[mode], ignore)
 
 
-def _raw(
-    step: Step, value: Tensor, blobs: Mapping[str, Tensor], params: Mapping[str, Tensor]
-) -> RawLoss:
+def _counts(step: Step, blobs: Mapping[str, Tensor]) -> dict[str, float]:
+    """What a loss may be divided by."""
     bottom = blobs[step.bottoms[0]]
     batch = float(bottom.shape[0]) if bottom.dim() else 1.0
     positions = float(bottom.numel())
@@ -225,20 +265,7 @@ def _raw(
     if ignore is not None:
         valid = max(1.0, float((blobs[step.bottoms[1]].long() != ignore).sum()))
     counts = {"1": 1.0, "N": batch, "P": positions, "V": valid}
-    counts |= {"2": 2.0, "2N": 2 * batch, "2P": 2 * positions}
-    # Those with a loss_param were built to sum up.
-    scale = 1.0 if step.kind.name in NORMALISED else counts[loss_term(step, 1.0).divisor]
-    grads = torch.autograd.grad(
-        value * scale, list(params.values()), retain_graph=True, allow_unused=True
-    )
-    return RawLoss(
-        float(value.detach()) * scale,
-        {
-            name: torch.zeros_like(param) if grad is None else grad
-            for (name, param), grad in zip(params.items(), grads, strict=True)
-        },
-        counts,
-    )
+    return counts | {"2": 2.0, "2N": 2 * batch, "2P": 2 * positions}
 
 
 def make_batch(

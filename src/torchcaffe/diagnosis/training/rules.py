@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from torchcaffe.diagnosis.training.recipe import Rule
@@ -22,9 +21,7 @@ class Updater:
 
     def __init__(self, rule: Rule, like: Tensor) -> None:
         self.rule = rule
-        self.state: State = {
-            name: torch.zeros_like(like) for name in ("first", "second", "velocity")
-        }
+        self.state: State = {name: like.new_zeros(()) for name in ("first", "second", "velocity")}
         self.steps = 0
 
     def step(self, weight: Tensor, grad: Tensor, rate: Rate, decay: Rate) -> Tensor:

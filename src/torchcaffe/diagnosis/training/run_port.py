@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from torchcaffe.diagnosis.training.dropouts import Dropouts
+from torchcaffe.diagnosis.training.parameters import some
 from torchcaffe.diagnosis.training.preserve import preserved
 from torchcaffe.diagnosis.training.protocol import Batch, TrainingPort
 from torchcaffe.diagnosis.training.reference import Reference, make_batch
@@ -88,6 +90,21 @@ class Runner:
                 hook.remove()
         return found
 
+    def same_output(self) -> bool:
+        """Whether a blob of the reference, with the port's weights, is the port's output."""
+        batch = make_batch(self.reference, self.reference.trial_size(), 0)
+        with preserved(self.port, torch.float64), Dropouts(), torch.no_grad():
+            net = self.reference.build({}, next(iter(batch.values())).shape[0])
+            self.reference.carry(self.port.model, net)
+            found = self.forward(batch)
+            blobs = net.run({name: batch[name] for name in net.inputs}).blobs.values()
+        output = next((value for value in _tensors(found)), None)
+        return output is not None and any(
+            blob.numel() == output.numel()
+            and torch.allclose(blob.reshape(-1), output.reshape(-1).cpu(), rtol=1e-5, atol=1e-9)
+            for blob in blobs
+        )
+
     def loss(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """The loss of a batch, where the port gives its loss."""
         assert self.port.loss is not None
@@ -163,8 +180,20 @@ class Runner:
         for pair in self.reference.pairs:
             grad = params[pair.name].grad
             if grad is not None and params[pair.name].requires_grad:
-                found[pair.blob] = pair.to_caffe(grad.detach()).double().cpu().clone()
+                step = self.reference.step_of(grad)
+                found[pair.blob] = some(pair.to_caffe(grad.detach()), step).double().cpu()
         return found
+
+
+def _tensors(found: Any) -> Iterator[Tensor]:
+    if isinstance(found, Tensor):
+        yield found
+    elif isinstance(found, Mapping):
+        for value in found.values():
+            yield from _tensors(value)
+    elif isinstance(found, (tuple, list)):
+        for value in found:
+            yield from _tensors(value)
 
 
 def _parameters(model: torch.nn.Module) -> list[str]:

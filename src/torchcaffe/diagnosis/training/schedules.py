@@ -90,6 +90,7 @@ class Curve:
 
     rates: Rates
     first: float
+    """The base rate at the first iteration, multipliers apart."""
 
     @property
     def breaks(self) -> list[int]:
@@ -98,19 +99,22 @@ class Curve:
         return [int(place) + 1 for place in np.flatnonzero(changed)]
 
 
-def observe_schedule(port: TrainingPort, count: int) -> Curve:
-    """Step the port's scheduler over ``count`` iterations; it is left as it was."""
+def observe_schedule(port: TrainingPort, count: int, first: float) -> Curve:
+    """Step the port's scheduler over ``count`` iterations; it is left as it was.
+
+    first  the base rate that the port's updates showed
+    """
     every = 1 if port.scheduler_interval == "iteration" else port.iterations_per_epoch or count
     groups = port.optimizer.param_groups if port.optimizer is not None else []
     rates = np.ones(count)
     if port.scheduler is None or not groups:
-        return Curve(rates, float(groups[0]["lr"]) if groups else 1.0)
+        return Curve(rates, first)
     with preserved(port), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         place = next((i for i, group in enumerate(groups) if group["lr"]), 0)
-        first = float(groups[place]["lr"])
+        start_rate = float(groups[place]["lr"])
         for start in range(0, count, every):
-            rates[start : start + every] = float(groups[place]["lr"]) / first if first else 1.0
+            rates[start : start + every] = float(groups[place]["lr"]) / (start_rate or 1.0)
             port.scheduler.step()
     return Curve(rates, first)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torchcaffe.diagnosis.findings import Gap
 from torchcaffe.diagnosis.training.dropouts import Drawn, Dropouts
 from torchcaffe.diagnosis.training.gradients import total_of, update_of
+from torchcaffe.diagnosis.training.parameters import some
 from torchcaffe.diagnosis.training.preserve import preserved
 from torchcaffe.diagnosis.training.recipe import Blob, Recipe
 from torchcaffe.diagnosis.training.reference import Reference
@@ -58,8 +59,7 @@ def story(explained: Together, plain: Together) -> str:
     """What became of both, and of the port beside Caffe with all causes made in it."""
     place = plain.parts_at
     if place is None:
-        later = "; what differs shows later" if explained is not plain else ""
-        return f"the weights stay together{later}."
+        return "losses and weights stay together."
     text = f"the weights part in batch {place + 1} (by {plain.gaps[place]:.2g} of the way)"
     if explained is not plain:
         stay = "stay together" if explained.parts_at is None else "part all the same"
@@ -96,7 +96,7 @@ class Follower:
     def step(self, batch: Mapping[str, Tensor], rates: Some) -> float:
         """One batch, and the update if it is the last of an iteration; the loss."""
         recipe = self.recipe
-        raws = self.reference.raw_losses(self.net, batch)
+        raws = self.reference.raw_losses(self.net, batch, whole=True)
         self.each.append(total_of(raws, recipe))
         if len(self.each) == recipe.iter_size:
             grads = update_of([*self.carried, *self.each], recipe, self.values)
@@ -112,8 +112,9 @@ class Follower:
             rate, decay = self.recipe.rates[blob] * factor, self.recipe.decays[blob]
             if not rate:
                 continue
-            grad = grads.get(blob, torch.zeros_like(value))
-            grad = torch.zeros_like(value) if blob in self.recipe.ungraded else grad
+            grad = grads.get(blob)
+            if grad is None or blob in self.recipe.ungraded:
+                grad = torch.zeros_like(value)
             decay = 0.0 if self.recipe.decayed_by_hand else decay
             value.sub_(self.updaters[blob].step(value, grad, rate, decay))
 
@@ -137,7 +138,10 @@ def side_by_side(
             port.optimizer.state.clear()
         size = next(iter(batches[0].values())).shape[0]
         follower = Follower(reference, recipe, port.model, size)
-        start = {blob: value.detach().clone() for blob, value in follower.values.items()}
+        start = {
+            blob: some(value.detach(), reference.step_of(value))
+            for blob, value in follower.values.items()
+        }
         drawn = Drawn(masks) if masks is not None else None
         gaps, losses = [], []
         for number, batch in enumerate(batches):
@@ -173,8 +177,11 @@ def _gap(runner: Runner, values: Mapping[Blob, Tensor], start: Mapping[Blob, Ten
     params, worst = dict(runner.port.model.named_parameters()), 0.0
     for pair in runner.reference.pairs:
         if pair.blob in values:
-            theirs = values[pair.blob].detach()
-            mine = pair.to_caffe(params[pair.name].detach()).reshape(theirs.shape).to(theirs)
+            value = values[pair.blob]
+            step = runner.reference.step_of(value)
+            theirs = some(value.detach(), step)
+            mine = some(pair.to_caffe(params[pair.name].detach()).reshape(value.shape), step)
+            mine = mine.to(theirs)
             way = max(
                 float((theirs - start[pair.blob]).abs().max()),
                 float((mine - start[pair.blob]).abs().max()),

@@ -67,7 +67,7 @@ class Trials:
         count = updates * max(self.caffe.iter_size, self.runner.port.accumulate or 1, 2)
         batches = [self.batch(number, size, scale) for number in range(count)]
         try:
-            with preserved(self.runner.port):
+            with preserved(self.runner.port, weights=False):
                 seen = self.runner.updates(batches, updates)
         except Exception as error:
             self._raised(error, size)
@@ -99,7 +99,7 @@ class Trials:
         """Whether batches without ignored labels pass."""
         plain = [make_batch(self.reference, size, n, ignored=False) for n in range(2)]
         try:
-            with preserved(self.runner.port):
+            with preserved(self.runner.port, weights=False):
                 self.runner.updates(plain, 1)
         except Exception:
             return False

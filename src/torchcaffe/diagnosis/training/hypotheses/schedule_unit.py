@@ -60,7 +60,8 @@ def _changes(case: ScheduleCase, schedule: Schedule) -> Iterator[tuple[str, dict
         return
     if schedule.policy == "step":
         length = breaks[0]
-        counted = f", {length // epoch:,} epochs of {epoch:,}" if by_epoch and epoch else ""
+        count = length // epoch if epoch else 0
+        counted = f": {count:,} epoch{'s' * (count > 1)} of {epoch:,}" if by_epoch else ""
         yield (
             f"Your rate falls every {length:,} iterations{counted}.",
             {"stepsize": length},
