@@ -107,7 +107,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
         Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar,
     ):
         task = bar.add_task("running both nets")
-        yield lambda layer: bar.update(task, description=f"layer {layer}")
+        yield lambda layer: bar.update(task, description=f"looking at {layer}")
 
 
 def _print(found: Diagnosis) -> None:
