@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -56,16 +57,22 @@ def cli_page() -> str:
     """The help of every command of both programs."""
     lines = ["# Command line", "", "Written by `make docs` from the commands' own help."]
     for program, cli in (("torchcaffe", torchcaffe_cli), ("goturn", goturn_cli)):
-        context = click.Context(cli, info_name=program, max_content_width=88)
-        pages = [(program, cli.get_help(context))]
-        for name in cli.list_commands(context):
-            command = cli.get_command(context, name)
-            assert command is not None
-            inner = click.Context(command, parent=context, info_name=name, max_content_width=88)
-            pages.append((f"{program} {name}", command.get_help(inner)))
-        for title, text in pages:
+        for title, text in _help(program, cli, None):
             lines += ["", f"## {title}", "", "```text", text.rstrip(), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _help(
+    name: str, command: click.Command, parent: click.Context | None
+) -> Iterator[tuple[str, str]]:
+    """Title and help of a command, then of those below it."""
+    context = click.Context(command, parent=parent, info_name=name, max_content_width=88)
+    yield context.command_path, command.get_help(context)
+    if isinstance(command, click.Group):
+        for verb in command.list_commands(context):
+            below = command.get_command(context, verb)
+            assert below is not None
+            yield from _help(verb, below, context)
 
 
 def main() -> None:

@@ -237,7 +237,7 @@ def sheet(
         row, column = divmod(number, columns)
         x, y = gap + column * (width + gap), head + row * (height + below + gap)
         page[y : y + height, x : x + width] = fit(tile.image, width, height, PAPER)
-        draw_text(page, tile.caption, x, y + height + size // 2, size)
+        draw_text(page[:, : x + width], tile.caption, x, y + height + size // 2, size)
     return page
 
 
