@@ -9,6 +9,7 @@ help:
 	@echo "make test        the whole test suite"
 	@echo "make check       format, lint, types, generated docs"
 	@echo "make docs        write docs/layers.md and docs/cli.md from the code"
+	@echo "make regressor   write src/goturn/regressor.py, the published GOTURN as source"
 	@echo "make fuzz        20,000 damaged files (CASES=n for another number)"
 	@echo "make benchmarks  each headline figure beside a peer"
 
@@ -32,10 +33,13 @@ check: install
 docs: install
 	$(BIN)/python scripts/docs.py
 
+regressor: install
+	$(BIN)/python scripts/regressor.py
+
 fuzz: install
 	$(BIN)/python -m tests.fuzz --cases $(or $(CASES),20000)
 
 benchmarks: install
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
-.PHONY: help install demo test check docs fuzz benchmarks
+.PHONY: help install demo test check docs regressor fuzz benchmarks

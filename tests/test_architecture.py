@@ -27,7 +27,7 @@ ORDER = [
     ("codegen",),
     ("load", "convert"),
     ("solvers",),
-    ("optim", "logs"),
+    ("optim", "logs", "openblas"),
     ("diagnosis",),
     ("cli",),
 ]

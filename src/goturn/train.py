@@ -7,10 +7,12 @@ ones before give, so that an experiment exchanges one and leaves the others.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 from pathlib import Path
+
+from torch import Tensor
 
 from goturn.batches import BATCH, Batches, Groups, NumberedGroups, ReplayedGroups
 from goturn.errors import DataError, ModelError
@@ -19,6 +21,7 @@ from goturn.network import PUBLISHED, TOWER, input_size
 from goturn.sequence import Sequence
 from goturn.still import Still
 from torchcaffe import CaffeNet, Solver, proto
+from torchcaffe.openblas import imitate
 from torchcaffe.proto import NetParameter, SolverParameter
 from torchcaffe.random import Mersenne
 from torchcaffe.solvers import Ranks, events
@@ -43,6 +46,9 @@ class Settings:
     replay
         one process, libc's rand() from its start: the original's run, number by number. Otherwise
         ``workers`` processes make the same law's examples, the same for any number of them.
+    arithmetic
+        of a replay: "openblas" adds in the order of the original's libraries, so that losses are
+        the same bits; "torch" in torch's, on any machine and device
     batch
         examples in a batch
     skip_bad
@@ -54,6 +60,7 @@ class Settings:
     init: Path | None = None
     seed: int = 800
     replay: bool = False
+    arithmetic: str = "openblas"
     workers: int = 2
     batch: int = BATCH
     skip_bad: bool = False
@@ -111,7 +118,7 @@ def make_solver(
     settings: Settings,
     solver: SolverParameter,
     net: NetParameter,
-    batches: Batches,
+    batches: Batches | Callable[[int], Mapping[str, Tensor]],
     ranks: Ranks | None = None,
     listener: events.Listener | None = None,
     poll: Callable[[], events.Request] | None = None,
@@ -140,6 +147,8 @@ def make_solver(
         if own_seed < 0:
             CaffeNet(net, "TRAIN", seed=stream)
             run.stream.state = stream.state
+    if settings.replay and settings.arithmetic == "openblas":
+        imitate(run)
     return run
 
 

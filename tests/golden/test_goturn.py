@@ -1,17 +1,34 @@
-"""The original GOTURN, replayed: its examples, bit for bit, and its tracker's boxes."""
+"""The original GOTURN, replayed: its examples bit for bit, its training, its tracker's boxes.
 
+A run is trained from its seeds alone. Everything in it depends on everything before, and an L1
+loss has gradients that jump where an answer passes its label: a rounding that moves one across
+changes the run from there on. So the sums are made in the original's order, and then losses and
+weights are the same bits. What is demanded is a little less: losses within 1e-4, and weights within
+the accumulated class of a sum that has as many terms as there were steps.
+"""
+
+import os
+import subprocess
+import sys
+from functools import cache
 from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from assertions import assert_parity
 from goturn import Network, Tracker
 from goturn.batches import Batches, ReplayedGroups
 from goturn.crop import MEAN
 from goturn.sequence import Sequence
 from goturn_runs import RUNS, TRACKED, answers, input_size, recipe, videos, weights
+from torchcaffe.layers._exactness import accumulated, of_terms
+from torchcaffe.openblas import is_available
+from torchcaffe.parity.compare import Sensitivity
+from torchcaffe.proto import blob_array, read_weights_net
 from torchcaffe.random import LibcRand
+from torchcaffe.solvers.state_files import read_state
 
 __test__ = bool(RUNS)
 pytestmark = pytest.mark.golden
@@ -63,3 +80,71 @@ def test_every_tracked_box_is_within_a_hundredth_of_a_pixel(run: Path) -> None:
         assert ours.shape == theirs.shape
         np.testing.assert_array_equal(ours[:, 0], theirs[:, 0])
         assert np.abs(ours - theirs).max() <= 0.01, path.name
+
+
+WIDE = [pytest.mark.slow]
+SMALL = 200
+"""Pixels of a crop below which a recorded net is narrow, and replayed in a minute or two."""
+
+TRAINED = [
+    pytest.param(*run.values, id=run.id, marks=[] if input_size(run.values[0]) < SMALL else WIDE)
+    for run in RUNS
+]
+
+
+@cache
+def replayed(run: Path, scratch: Path) -> dict[str, np.ndarray]:
+    """What our run of a recording found."""
+    script = Path(__file__).parent.parent / "goturn_replay.py"
+    result = scratch / f"{run.parent.name}.npz"
+    path = os.pathsep.join([str(script.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, str(script), str(run.parent), str(result)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    with np.load(result) as found:
+        return dict(found)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("replays")
+
+
+@pytest.mark.skipif(not is_available(), reason="no OpenBLAS whose kernels the original used")
+@pytest.mark.parametrize("run", TRAINED)
+class TestTraining:
+    def test_every_loss(self, run: Path, scratch: Path) -> None:
+        ours, theirs = replayed(run, scratch)["loss"], answers(run)["loss"]
+        assert ours.shape == theirs.shape
+        off = np.abs(ours - theirs) / theirs
+        assert off.max() <= 1e-4, f"iteration {off.argmax()}: {ours} and {theirs}"
+
+    def test_the_memory_it_takes(self, run: Path, scratch: Path) -> None:
+        assert replayed(run, scratch)["peak"] < 8e9
+
+    def test_final_weights(self, run: Path, scratch: Path) -> None:
+        found = replayed(run, scratch)
+        for path in run.parent.glob("*.caffemodel"):
+            theirs = {
+                f"{layer.name}/{index}": blob_array(blob)
+                for layer in read_weights_net(path).layer
+                for index, blob in enumerate(layer.blobs)
+            }
+            ours = {name: found[f"after/{name}"] for name in theirs}
+            scales = {
+                name: Sensitivity(value.astype(np.float64), found[f"scale/{name}"])
+                for name, value in theirs.items()
+            }
+            wanted = of_terms(accumulated(), len(found["loss"]))
+            assert_parity(ours, theirs, dict.fromkeys(theirs, wanted), scales)
+
+    def test_the_recorded_state_goes_on_as_ours(self, run: Path, scratch: Path) -> None:
+        found = replayed(run, scratch)
+        for path in run.parent.glob("*.solverstate"):
+            for index, history in enumerate(read_state(path).history):
+                np.testing.assert_array_equal(found[f"restored/{index}"], history)
+            np.testing.assert_allclose(found["resumed"], found["unbroken"], rtol=1e-4)

@@ -17,6 +17,7 @@ from goturn.errors import DataError, ModelError
 from goturn.network import PUBLISHED, TOWER, Network
 from goturn.train import SOLVER, Settings, prepare, read_prototxts
 from torchcaffe import CaffeNet, Solver, save_weights
+from torchcaffe.openblas import is_available
 from torchcaffe.proto import read_net, read_solver, read_weights_net, write_wire
 from torchcaffe.solvers.distributed import Ranks
 from torchcaffe.solvers.snapshot import newest_snapshot
@@ -34,7 +35,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     write_alov(tmp_path / "alov")
     write_imagenet(tmp_path / "det")
     (tmp_path / "solver.prototxt").write_text(TEXT)
-    return Settings(solver=tmp_path / "solver.prototxt", workers=0, batch=12)
+    return Settings(solver=tmp_path / "solver.prototxt", workers=0, batch=12, arithmetic="torch")
 
 
 def ready(settings: Settings, **more: object) -> Solver:
@@ -167,12 +168,20 @@ def test_the_published_solver_and_net() -> None:
     assert net == read_net(PUBLISHED)
 
 
+@pytest.mark.skipif(not is_available(), reason="no OpenBLAS with Haswell kernels")
+def test_the_original_s_arithmetic_differs_by_rounding_only(settings: Settings) -> None:
+    torchs = losses(ready(replace(settings, replay=True)))
+    openblas = losses(ready(replace(settings, replay=True, arithmetic="openblas")))
+    np.testing.assert_allclose(openblas, torchs, rtol=1e-4)
+
+
 class TestCommand:
     DATA = [
         *("--alov", "alov/images", "--alov-gt", "alov/gt"),
         *("--imagenet", "det/images", "--imagenet-gt", "det/gt"),
     ]
     RUN = ["--solver", "solver.prototxt", "--workers", "0", "--batch", "12", "--init", "none"]
+    RUN += ["--arithmetic", "torch"]
 
     def run(self, *arguments: str) -> Result:
         return CliRunner().invoke(cli, ["train", *self.DATA, *self.RUN, *arguments])

@@ -36,6 +36,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     is_flag=True,
     help="The original's run, number by number: one process, its random streams, its order.",
 )
+@click.option(
+    "--arithmetic",
+    type=click.Choice(["openblas", "torch"]),
+    default="openblas",
+    show_default=True,
+    help="Of --replay: add in the order of the original's libraries, or in torch's.",
+)
 @click.option("--workers", default=2, show_default=True, help="Processes that make examples.")
 @click.option("--batch", default=50, show_default=True, help="Examples in a batch.")
 @click.option("--skip-bad", is_flag=True, help="Pass over images that cannot be read; count them.")
@@ -54,6 +61,7 @@ def command(
     net: Path | None,
     seed: int,
     replay: bool,
+    arithmetic: str,
     workers: int,
     batch: int,
     skip_bad: bool,
@@ -82,6 +90,7 @@ def command(
         init=None if init.lower() == "none" else Path(init),
         seed=seed,
         replay=replay,
+        arithmetic=arithmetic,
         workers=workers,
         batch=batch,
         skip_bad=skip_bad,
