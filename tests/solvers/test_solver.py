@@ -430,7 +430,7 @@ class TestNonFinite:
         words = (
             r'iteration 2: the loss is nan\. s:\d+: layer "data" \(Input\): its top "target" is '
             r"the first that is not finite; 1 of its 8 numbers are NaN or infinite\. The weights "
-            r"and snapshots were left as they are; keep_going trains on"
+            r"and snapshots were left as they are; keep_going \(--keep-going\) trains on"
         )
         with pytest.raises(SolverError, match=words):
             solver.step(2)

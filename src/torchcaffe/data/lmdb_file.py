@@ -79,7 +79,7 @@ class Cursor:
         self.cursor = self.transaction.cursor()
         if not (self.cursor.first() if key is None else self.cursor.set_key(key)):
             missing = "holds no records" if key is None else f"has no record {key_text(key)} now"
-            raise InputError(f"{path} {missing}; has it been written to the end?")
+            raise InputError(f"{path} {missing}, so it was perhaps not written to the end")
 
     def __del__(self) -> None:
         # The transaction must end before its database is closed.

@@ -124,6 +124,8 @@ class _GlogRows:
         elif found := _TEST_LOSS.search(line):
             self.row = replace(self.row, loss=float(found[1]))
         elif (found := _OUTPUT.search(line)) and (found[1] == "Train") == (self.row.test is None):
+            if not self.outputs:
+                self.row = replace(self.row, seconds=self.clock.seconds)
             self.outputs.append((found[2], float(found[3]), found[4] is not None))
 
     def _open(self, row: Row) -> Iterator[Row]:

@@ -78,7 +78,8 @@ def _check_numbers(param: SolverParameter) -> None:
 def _check_train_net(param: SolverParameter) -> None:
     given = [field for field in TRAIN_NETS if param.has(field)]
     if not given:
-        raise SolverError(f"the solver has no train net; give one of {', '.join(TRAIN_NETS)}")
+        fields = ", ".join(TRAIN_NETS)
+        raise refuse(param, "net", f"the solver has no train net; give one of {fields}")
     if len(given) > 1:
         raise refuse(param, given[1], f"the solver has more than one train net: {', '.join(given)}")
 

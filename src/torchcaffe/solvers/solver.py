@@ -272,7 +272,7 @@ class Solver:
                 raise SolverError(
                     f"iteration {self.iter}: the loss is {loss:g}. "
                     f"{first_non_finite(self.net, run)}. The weights and snapshots were left as "
-                    f"they are; keep_going trains on"
+                    f"they are; keep_going (--keep-going) trains on"
                 )
             for param in self.overwritten:
                 param.grad = None
