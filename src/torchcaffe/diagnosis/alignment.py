@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from torchcaffe.diagnosis.anchors import Anchor, pair_anchors
+from torchcaffe.diagnosis.anchors import CAFFE_KINDS, Anchor, pair_anchors
 from torchcaffe.diagnosis.layouts import Layout, alike, fitting, match, summary
 from torchcaffe.diagnosis.reference import Reference, Values
 from torchcaffe.diagnosis.tape import Op, Player, Ref, Tape
@@ -213,6 +213,9 @@ class _Scan:
 
     def _ends(self) -> None:
         """What the port returns stands for what the net gives, in order where values do not say."""
+        if self.tape.error is not None:
+            self._broken_off()
+            return
         outputs = dict(self.reference.outputs)
         ends = list(self.tape.outputs)
         done = set()
@@ -229,6 +232,20 @@ class _Scan:
                     self._pair(target, value, layout, "end")
                     del left[blob]
                     break
+
+    def _broken_off(self) -> None:
+        """Where a port raises, its last value is what the next layer with weights is applied to."""
+        paired = {id(anchor.part) for anchor in self.found.anchors}
+        left = [part for part in self.reference.parts if part.kind in CAFFE_KINDS]
+        left = [part for part in left if id(part) not in paired]
+        following = next((p for p in left if not self.found.at_caffe(p.bottoms[0])), None)
+        value = self.tape.outputs[-1][1] if self.tape.outputs else None
+        if following is None or value is None or self.found.at_port(value):
+            return
+        bottom = following.bottoms[0]
+        layout = fitting(tuple(self.caffe[bottom].shape), self._shape(value))
+        if layout is not None and self.fed[value]:
+            self._pair(bottom, value, layout, "end")
 
     def _scores(self, value: int, target: int) -> int:
         """The blob before a last Softmax, if the port ends without one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -18,6 +18,9 @@ DEPTH = 3
 
 WIDTH = (10, 6)
 """How many of the best changes are gone on with, after one and after two."""
+
+MOST = 6000
+"""After so many trials no more mistakes are added to those that were tried."""
 
 POINTS = 160
 """So many elements of an output are kept to be drawn."""
@@ -61,20 +64,19 @@ def _explain(segment: Segment, sample: int, names: Collection[str]) -> Explanati
     for depth in range(DEPTH):
         children: list[_Child] = []
         for state in frontier:
-            for child in _children(state, names):
-                tried += 1
-                children.append(child)
-        children.sort(key=lambda child: (child.cost, child.distance))
-        for child in children:
-            if child.distance <= NEAR:
-                gap = _proven(child.state)
-                if gap is not None:
+            own = list(_children(state, names))
+            state.forget()
+            tried += len(own)
+            for child in sorted(own, key=lambda child: (child.cost, child.distance)):
+                if child.distance <= NEAR and (gap := _proven(child.state)) is not None:
                     return Explanation(child.state.steps, gap, tried, child.state)
-        if depth == DEPTH - 1:
-            break
+            children += own
         children.sort(key=lambda child: child.distance)
-        own = [child for child in children if child.state.steps[-1][1].cost <= 0][: WIDTH[depth]]
-        frontier = [child.state for child in _first([*children[: WIDTH[depth]], *own])]
+        if depth == DEPTH - 1 or tried > MOST:
+            break
+        likely = [child for child in children if child.state.steps[-1][1].cost <= 0]
+        best = _first([*children[: WIDTH[depth]], *likely[: WIDTH[depth]]])
+        frontier = [child.state for child in best]
     return Explanation((), None, tried)
 
 
@@ -86,13 +88,34 @@ def _children(state: State, names: Collection[str]) -> Iterator[_Child]:
     """The states one change further, of those changes that change a number."""
     done = [(name, proposal.layers) for name, proposal in state.steps]
     for name in names:
-        for proposal in _safely(all_hypotheses()[name].propose(state)):
+        proposals = list(_safely(all_hypotheses()[name].propose(state)))
+        for proposal in [*proposals, *_everywhere(state, proposals)]:
             if (name, proposal.layers) in done:
                 continue
             for variant in (proposal, *_safely(fitted(state, proposal))):
                 child = _child(state, name, variant)
                 if child is not None:
                     yield child
+
+
+def _everywhere(state: State, proposals: Sequence[Proposal]) -> Iterator[Proposal]:
+    """The same change to several layers at once: who makes a mistake in one makes it in all."""
+    alike: dict[str, list[Proposal]] = {}
+    for proposal in proposals:
+        if proposal.parts is not None and len(proposal.parts) == len(state.parts):
+            alike.setdefault(str(proposal.evidence.get("port")), []).append(proposal)
+    for group in alike.values():
+        by_layer = {proposal.layers: proposal for proposal in group}
+        if len(by_layer) < 2:
+            continue
+        parts = list(state.parts)
+        for proposal in by_layer.values():
+            assert proposal.parts is not None
+            for place, (old, new) in enumerate(zip(state.parts, proposal.parts, strict=True)):
+                if new is not old:
+                    parts[place] = new
+        layers = tuple(name for names in by_layer for name in names)
+        yield replace(group[0], parts=tuple(parts), layers=layers)
 
 
 def _child(state: State, name: str, proposal: Proposal) -> _Child | None:
@@ -111,6 +134,8 @@ def _child(state: State, name: str, proposal: Proposal) -> _Child | None:
         far = _distance(after)
     except Exception:  # a change that Caffe or torch cannot compute is none
         return None
+    finally:
+        after.forget()
     return _Child(after, far, sum(step.cost for _, step in after.steps))
 
 

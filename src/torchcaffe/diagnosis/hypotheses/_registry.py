@@ -72,6 +72,11 @@ class State:
         """The port's output."""
         return self.segment.port(self.sample, self.edits)
 
+    def forget(self) -> None:
+        """Let go of the numbers; they are computed again if they are asked for."""
+        for name in ("values", "caffe", "port"):
+            vars(self).pop(name, None)
+
     def of(self, *kinds: str) -> list[Part]:
         """The layers of these kinds, as they stand."""
         return [part for part in self.parts if part.kind in kinds and part.function is None]

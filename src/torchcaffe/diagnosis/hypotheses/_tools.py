@@ -58,6 +58,15 @@ FITTING = ("pad", "getitem", "narrow", "interpolate", "constant_pad_nd")
 """Calls with which people make shapes fit again after a mistake."""
 
 
+FEW = 3
+"""More such calls than this are no mending."""
+
+
+def rounded(value: float, *digits: int) -> list[float]:
+    """A fitted number as a person may have written it, the shortest last."""
+    return list(dict.fromkeys(float(f"{value:.{count}g}") for count in digits))
+
+
 def fitted(state: State, proposal: Proposal) -> Iterator[Proposal]:
     """A change that makes another shape, with the port's own calls behind it that make it fit."""
     if proposal.parts is None or len(proposal.parts) != len(state.parts):
@@ -66,7 +75,9 @@ def fitted(state: State, proposal: Proposal) -> Iterator[Proposal]:
         (old, new) for old, new in zip(state.parts, proposal.parts, strict=True) if old is not new
     ]
     calls = [op for op in state.segment.ops if op.name in FITTING and single(op)]
-    if len(pairs) != 1 or not calls:
+    if len(calls) > FEW:
+        calls = [op for op in calls if op.name not in ("getitem", "narrow")]
+    if len(pairs) != 1 or not 0 < len(calls) <= FEW:
         return
     old, new = pairs[0]
     bottoms = state.bottoms(old)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
 from torchcaffe.diagnosis.hypotheses._weights import proposal, related
+from torchcaffe.diagnosis.relations import proportional
 
 
 @hypothesis("conv-flip")
@@ -18,3 +19,17 @@ def conv_flip(state: State) -> Iterator[Proposal]:
             "Caffe's convolution is a cross-correlation, as torch's is: kernels stay as they are.",
             "conv.weight.data.copy_(blobs[0])  # no flip",
         )  # fmt: skip
+    for part, anchor in related(state, "shape"):
+        axes = tuple(range(2, part.blobs[0].dim()))
+        turned = part.blobs[0].flip(axes)
+        own = state.weight(anchor)
+        if axes and own.shape == turned.shape and proportional(own, turned):
+            yield Proposal(
+                layers=(part.name,),
+                code="Your kernels are multiples of Caffe's turned by 180 degrees.",
+                caffe="Caffe's convolution is a cross-correlation, as torch's is.",
+                fix="fold BatchNorm into blobs[0] as it is, without a flip",
+                parts=state.swapped(part, part.with_blobs(turned, *part.blobs[1:])),
+                op=anchor.call.op,
+                cost=0.2,
+            )

@@ -48,8 +48,8 @@ def _guesses(state: State, part: Part, right: list[float]) -> Iterator[list[floa
     for place in range(count):
         yield [0.0 if n == place else c for n, c in enumerate(right)]
     fitted = _fitted(state, part)
-    if fitted is not None:
-        yield fitted
+    for digits in (5, 3, 1) if fitted is not None else ():
+        yield [float(f"{value:.{digits}g}") for value in fitted or ()]
 
 
 def _fitted(state: State, part: Part) -> list[float] | None:
@@ -67,4 +67,4 @@ def _fitted(state: State, part: Part) -> list[float] | None:
         return None
     system = torch.stack(columns, 1)
     found = torch.linalg.lstsq(system, target[:, None]).solution.reshape(-1)
-    return [float(f"{value:.5g}") for value in found.tolist()]
+    return [float(value) for value in found.tolist()]

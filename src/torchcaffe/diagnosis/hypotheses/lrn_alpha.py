@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
+from torchcaffe.diagnosis.hypotheses._tools import rounded
 from torchcaffe.diagnosis.reference import Part
 from torchcaffe.layers.lrn import window_sums
 
@@ -56,5 +57,4 @@ def _fitted(state: State, part: Part) -> list[float]:
         return []
     ratio = (x[use] / y[use]).pow(1 / p.beta) - p.k
     alpha = float((ratio * sums[use]).sum() / sums[use].square().sum()) * p.local_size
-    rounded = float(f"{alpha:.3g}")
-    return [rounded] if alpha > 0 else []
+    return rounded(alpha, 3, 2, 1) if alpha > 0 else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
+from torchcaffe.diagnosis.hypotheses._tools import rounded
 from torchcaffe.diagnosis.reference import Part
 
 
@@ -51,4 +52,4 @@ def _fitted(state: State, part: Part) -> list[float]:
     if x.shape != y.shape or not bool((x < 0).any()):
         return []
     slope = float((y[x < 0] * x[x < 0]).sum() / x[x < 0].square().sum())
-    return [] if abs(slope - 1) < 1e-4 else [float(f"{slope:.4g}")]
+    return [] if abs(slope - 1) < 1e-4 else rounded(slope, 4, 2, 1)
