@@ -86,8 +86,9 @@ def annotate(
 
 
 def line_width(image: Image) -> int:
-    """Lines that are seen on an image of this size: 2 pixels on 1280 x 720."""
-    return max(1, round(_short_side(image) / 320))
+    """Lines that are seen on an image of this size: 2 pixels on most, 3 on 1920 x 1080."""
+    side = _short_side(image)
+    return 1 if side < 160 else max(2, round(side / 400))
 
 
 def _short_side(image: Image) -> int:
@@ -103,14 +104,15 @@ def draw_box(
     dashed: bool = False,
     width: int | None = None,
 ) -> None:
-    """Draw a box into ``image``, with a dark edge that shows on bright pictures, and its label."""
+    """Draw a box into ``image``, and its label; wide lines have dark edges, for bright pictures."""
     if not all(map(math.isfinite, box.to_corners())):
         return
     width = width or line_width(image)
     left, right = sorted((_pixel(box.x1), _pixel(box.x2)))
     top, bottom = sorted((_pixel(box.y1), _pixel(box.y2)))
     corners = [(left, top), (right, top), (right, bottom), (left, bottom)]
-    for shade, line in ((DARK, width + 2), (colour, width)):
+    strokes = [(DARK, width + 2), (colour, width)] if width > 1 else [(colour, width)]
+    for shade, line in strokes:
         for start, end in zip(corners, [*corners[1:], corners[0]], strict=True):
             _line(image, start, end, shade, line, width * 5 if dashed else 0)
     if label:
