@@ -7,6 +7,7 @@ any order; put into order again, the batches are the same.
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -136,6 +137,8 @@ class _From(Sampler[int]):
 
 def _begin(worker: int) -> None:
     cv2.setNumThreads(0)
+    # Ctrl-C is for the process that trains, which ends these.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _as_it_is(group: Any) -> Any:

@@ -53,6 +53,8 @@ class Settings:
         examples in a batch
     skip_bad
         pass over pairs whose images cannot be read, and count them
+    iterations, prefix
+        the solver's max_iter and snapshot_prefix, if not its own
     """
 
     solver: Path = SOLVER
@@ -64,6 +66,8 @@ class Settings:
     workers: int = 2
     batch: int = BATCH
     skip_bad: bool = False
+    iterations: int | None = None
+    prefix: str | None = None
     device: str = "cpu"
 
 
@@ -97,6 +101,10 @@ def read_prototxts(settings: Settings) -> tuple[SolverParameter, NetParameter]:
     path = settings.net or (beside if beside.is_file() and not named.is_file() else named)
     for field in ("net", "train_net"):
         solver.clear(field)
+    if settings.iterations is not None:
+        solver.max_iter = settings.iterations
+    if settings.prefix is not None:
+        solver.snapshot_prefix = settings.prefix
     return solver, proto.read_net(path)
 
 

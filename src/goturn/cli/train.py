@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ from goturn.errors import DataError
 
 if TYPE_CHECKING:
     from torchcaffe import Solver
-    from torchcaffe.solvers import events
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -53,6 +51,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     metavar="STATE",
     help='Go on from a snapshot\'s state; "newest" finds the newest in the place of --output.',
 )
+@click.option(
+    "--log-dir",
+    type=click.Path(path_type=Path),
+    help="Keep JSON lines, TensorBoard events and Caffe's log here.",
+)
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1, ...")
 def command(
     data: TrainingData,
@@ -68,13 +71,15 @@ def command(
     iterations: int | None,
     output: str | None,
     resume: str | None,
+    log_dir: Path | None,
     device: str,
 ) -> None:
     """Train a GOTURN on videos and images, as the original was trained.
 
     Pairs of images and of steps in videos take turns; of each come one true and ten shifted
-    examples. Ctrl-C writes a snapshot and ends; --resume goes on from it. Under torchrun, every
-    process trains with examples of its own.
+    examples. On a terminal there is a progress bar, elsewhere Caffe's log lines, on standard error.
+    Ctrl-C writes a snapshot and ends; --resume goes on from it. Under torchrun, every process
+    trains with examples of its own.
 
     \b
     Example:
@@ -82,8 +87,11 @@ def command(
           --imagenet-gt xml/ --init caffenet.caffemodel --exclude-vot2014
     """
     from goturn.train import SOLVER, Settings, prepare
-    from torchcaffe.solvers import joined
+    from torchcaffe.logs import Logging
+    from torchcaffe.solvers import Signals, joined
 
+    if device == "cuda" and "LOCAL_RANK" in os.environ:
+        device = f"cuda:{os.environ['LOCAL_RANK']}"
     settings = Settings(
         solver=solver or SOLVER,
         net=net,
@@ -94,18 +102,19 @@ def command(
         workers=workers,
         batch=batch,
         skip_bad=skip_bad,
+        iterations=iterations,
+        prefix=output,
         device=device,
     )
     stills, videos = data.stills(), data.videos()
-    with joined(device) as ranks, _interrupts() as poll:
-        show = _show if ranks.leads else None
-        run = prepare(settings, stills, videos, ranks=ranks, listener=show, poll=poll)
-        if iterations is not None:
-            run.param.max_iter = iterations
-        if output is not None:
-            run.param.snapshot_prefix = output
+    with (
+        Signals() as signals,
+        joined(device) as ranks,
+        Logging(log_dir, resuming=bool(resume)) if ranks.leads else nullcontext() as log,
+    ):
         if ranks.leads:
             click.echo(f"{len(videos)} videos, {len(stills)} images, batches of {batch}")
+        run = prepare(settings, stills, videos, ranks=ranks, listener=log, poll=signals.poll)
         run.solve(_state(resume, run))
         _tell_bad(run)
 
@@ -119,37 +128,6 @@ def _state(resume: str | None, run: Solver) -> Path | None:
     if state is None:
         raise DataError(f"there is no whole snapshot {run.param.snapshot_prefix}_iter_* to go on")
     return state
-
-
-def _show(event: events.Event) -> None:
-    """A line for each displayed loss, and for each snapshot."""
-    from torchcaffe.solvers import events
-
-    match event:
-        case events.Displayed(iteration, loss, _, done, seconds):
-            speed = f", {done / seconds:.1f} iterations a second" if done and seconds else ""
-            click.echo(f"iteration {iteration}: loss {loss:.6g}{speed}")
-        case events.Snapshotting(kind, path) if kind == "model":
-            click.echo(f"snapshot: {path}")
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], events.Request]]:
-    """Ctrl-C asks the run to end after the iteration that it is in; a second one ends at once."""
-    from torchcaffe.solvers import events
-
-    request = events.Request.NONE
-
-    def ask(*_: object) -> None:
-        nonlocal request
-        request = events.Request.STOP
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield lambda: request
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _tell_bad(run: Solver) -> None:

@@ -2,6 +2,7 @@
 
 from torchcaffe.solvers import events
 from torchcaffe.solvers.distributed import Ranks, joined
+from torchcaffe.solvers.signals import Signals
 from torchcaffe.solvers.snapshot import newest_snapshot
 
-__all__ = ["Ranks", "events", "joined", "newest_snapshot"]
+__all__ = ["Ranks", "Signals", "events", "joined", "newest_snapshot"]
