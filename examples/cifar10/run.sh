@@ -2,6 +2,8 @@
 # Train CIFAR-10 quick on the committed digits in colours, or on CIFAR-10: run.sh FOLDER, where its
 # binary batches are.
 set -e
+# One thread computes, so that a busy machine does not stall it; data are read beside it.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 data=${1:+$(cd "$1" && pwd)}
 cd "$(dirname "$0")"
 rm -rf build

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Train LeNet on the committed digits, or on MNIST: run.sh FOLDER, where its four idx files are.
 set -e
+# One thread computes, so that a busy machine does not stall it; data are read beside it.
+export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 data=${1:+$(cd "$1" && pwd)}
 cd "$(dirname "$0")"
 rm -rf build

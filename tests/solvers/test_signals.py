@@ -123,3 +123,15 @@ def test_a_full_disk_leaves_the_old_snapshot(tmp_path: Path, form: str, diff: st
     resumed = make(with_prefix(tmp_path, settings))
     resumed.restore(newest)
     assert same(weights(resumed), kept)
+
+
+def test_what_torchrun_hands_on_is_the_same_signal() -> None:
+    with Signals(echo=60) as signals:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        assert signals.poll() == Request.STOP
+        signal.raise_signal(signal.SIGINT)
+        assert signals.poll() == Request.NONE
+        signals.latest -= 61
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)

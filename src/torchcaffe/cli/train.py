@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -26,6 +27,9 @@ from torchcaffe.solvers.events import Request
 from torchcaffe.solvers.signals import Signals
 from torchcaffe.solvers.snapshot import newest_snapshot
 from torchcaffe.solvers.solver import Solver
+
+ECHO = 2.0
+"""Seconds in which torchrun hands a Ctrl-C on."""
 
 EFFECTS = click.Choice([request.value for request in Request])
 
@@ -86,7 +90,8 @@ def command(
     state = Path(snapshot) if snapshot else newest
     if state is not None:
         param.clear("weights")
-    signals = Signals(Request(sigint_effect), Request(sighup_effect))
+    echo = ECHO if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
+    signals = Signals(Request(sigint_effect), Request(sighup_effect), echo)
     folder = Path(log_dir) if log_dir else None
     with (
         signals,

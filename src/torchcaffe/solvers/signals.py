@@ -5,7 +5,9 @@ Caffe: ``src/caffe/util/signal_handler.cpp``, ``tools/caffe.cpp``.
 
 from __future__ import annotations
 
+import math
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -20,12 +22,21 @@ class Signals:
 
     sigint, sighup
         what a signal asks for.
+    echo
+        for so many seconds after a Ctrl-C, another is taken for the same: torchrun hands on to its
+        processes what the terminal has sent them already.
 
     A second Ctrl-C before the run has answered the first, or has stopped, leaves at once, as
     KeyboardInterrupt. Where the effect is NONE, Ctrl-C does nothing at all, as in Caffe.
     """
 
-    def __init__(self, sigint: Request = Request.STOP, sighup: Request = Request.SNAPSHOT) -> None:
+    def __init__(
+        self,
+        sigint: Request = Request.STOP,
+        sighup: Request = Request.SNAPSHOT,
+        echo: float = 0.0,
+    ) -> None:
+        self.echo, self.latest = echo, -math.inf
         self.effects = {signal.SIGINT: sigint}
         if hasattr(signal, "SIGHUP"):
             self.effects[signal.SIGHUP] = sighup
@@ -51,6 +62,11 @@ class Signals:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         again = number in self.pending or self.stopping
+        if number == signal.SIGINT:
+            now = time.monotonic()
+            if again and now - self.latest < self.echo:
+                return
+            self.latest = now
         if number == signal.SIGINT and again and self.effects[signal.SIGINT] != Request.NONE:
             raise KeyboardInterrupt
         self.pending.add(number)
