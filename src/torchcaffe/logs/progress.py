@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from rich.console import Console
@@ -11,6 +12,9 @@ from torchcaffe.logs.glog import number
 from torchcaffe.logs.measures import unique
 from torchcaffe.solvers import events
 from torchcaffe.solvers.events import Event, Output
+
+INTERVAL = 0.1
+"""Seconds between two looks of the bar."""
 
 
 class ProgressBar:
@@ -32,6 +36,8 @@ class ProgressBar:
         )
         self.task = self.bar.add_task("building", total=None, loss="", lr="", speed="", start=False)
         self.average: float | None = None
+        self.latest: events.Updated | None = None
+        self.drawn = 0.0
 
     def __enter__(self) -> ProgressBar:
         """Show the bar."""
@@ -60,7 +66,9 @@ class ProgressBar:
             case events.Displayed(loss=loss):
                 self.average = loss
             case events.Updated():
-                self._advance(event)
+                self.latest = event
+                if time.perf_counter() - self.drawn > INTERVAL:
+                    self._advance(event)
             case events.Tested():
                 self._say(f"iteration {event.iteration}, test{_number(event.test)}: {_text(event)}")
             case events.Snapshotting("state", path):
@@ -68,9 +76,12 @@ class ProgressBar:
             case events.TestInterrupted():
                 self._say("test interrupted")
             case events.Stopped(reason):
+                if self.latest is not None:
+                    self._advance(self.latest)
                 self._say(reason.value)
 
     def _advance(self, event: events.Updated) -> None:
+        self.drawn = time.perf_counter()
         loss = event.loss if self.average is None else self.average
         task = self.bar.tasks[self.task]
         speed = f"{task.speed:.3g} it/s" if task.speed else ""
