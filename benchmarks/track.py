@@ -24,6 +24,7 @@ from torch import Tensor, nn
 import torchcaffe
 from goturn import Box, MultiTracker, Network
 from goturn.network import PUBLISHED, deploy_net
+from goturn.regressor import GOTURN
 from torchcaffe import CaffeNet, proto
 
 THREADS = 2
@@ -50,37 +51,6 @@ def opencv_net(folder: Path) -> cv2.dnn.Net:
     return cv2.dnn.readNetFromCaffe(str(model), str(weights))
 
 
-class Eager(nn.Module):
-    """GOTURN as one writes it in PyTorch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.target, self.image = self.tower(), self.tower()
-        self.top = nn.Sequential(
-            *(nn.Linear(2 * 256 * 6 * 6, 4096), nn.ReLU(), nn.Dropout()),
-            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout()),
-            *(nn.Linear(4096, 4096), nn.ReLU(), nn.Dropout()),
-            nn.Linear(4096, 4),
-        )
-
-    @staticmethod
-    def tower() -> nn.Sequential:
-        norm = partial(nn.LocalResponseNorm, 5, 1e-4, 0.75)
-        return nn.Sequential(
-            *(nn.Conv2d(3, 96, 11, 4), nn.ReLU(), nn.MaxPool2d(3, 2, ceil_mode=True), norm()),
-            *(nn.Conv2d(96, 256, 5, padding=2, groups=2), nn.ReLU()),
-            *(nn.MaxPool2d(3, 2, ceil_mode=True), norm()),
-            *(nn.Conv2d(256, 384, 3, padding=1), nn.ReLU()),
-            *(nn.Conv2d(384, 384, 3, padding=1, groups=2), nn.ReLU()),
-            *(nn.Conv2d(384, 256, 3, padding=1, groups=2), nn.ReLU()),
-            *(nn.MaxPool2d(3, 2, ceil_mode=True), nn.Flatten()),
-        )
-
-    @torch.inference_mode()
-    def forward(self, target: Tensor, image: Tensor) -> Tensor:
-        return self.top(torch.cat([self.target(target), self.image(image)], 1))
-
-
 def crops(count: int, seed: int = 1) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(seed)
     target, image = torch.randn(2, count, 3, 227, 227, generator=generator) * 50
@@ -89,7 +59,7 @@ def crops(count: int, seed: int = 1) -> tuple[Tensor, Tensor]:
 
 def compare(folder: Path, weights: Path) -> None:
     """One pass of the network for one object, everything in turn."""
-    peer, eager = opencv_net(folder), Eager().eval()
+    peer, eager = opencv_net(folder), GOTURN().eval()
     target, image = crops(1)
     blobs = {"target": target.numpy(), "image": image.numpy()}
 
@@ -101,7 +71,7 @@ def compare(folder: Path, weights: Path) -> None:
     networks = {
         name: Network.load(weights, precision=name) for name in ("exact", "float32", "bf16")
     }
-    matrices = [layer.weight for layer in eager.top if isinstance(layer, nn.Linear)]
+    matrices = [layer.weight for layer in eager.modules() if isinstance(layer, nn.Linear)]
     megabytes = sum(4 * matrix.numel() for matrix in matrices) / 1e6
     floor = f"reading {megabytes:.0f} MB"
     print("one pass of the network, one object")
