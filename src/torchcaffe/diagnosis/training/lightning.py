@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,11 +34,14 @@ def lightning(
             "step(batch) that does what its training_step does"
         )
     optimizer, scheduler, interval = _configured(module)
+    takes = len(inspect.signature(module.training_step).parameters)  # type: ignore[arg-type]
     done = 0
 
     def step(batch: Any) -> Any:
         nonlocal done
-        found = module.training_step(batch, done)  # type: ignore[operator]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Lightning's, about logging without a trainer
+            found = module.training_step(*([batch, done][:takes]))  # type: ignore[operator]
         loss = found["loss"] if isinstance(found, Mapping) else found
         (loss / accumulate_grad_batches).backward()
         done += 1

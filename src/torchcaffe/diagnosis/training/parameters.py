@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Tensor, nn
@@ -80,15 +81,16 @@ def pair_all(
         for found in known
         if (found.layer, found.index) in learned and found.name in params
     ]
-    ours = [key for key in learned if key not in {(pair.layer, pair.index) for pair in pairs}]
-    theirs = [name for name in params if name not in {pair.name for pair in pairs}]
-    matches = longest_chain(
-        [squeezed(learned[key].shape) for key in ours],
-        [squeezed(params[name].shape) for name in theirs],
-    )
-    for left, right in matches:
-        key, name = ours[left], theirs[right]
-        pairs.append(_by_shape(*key, name, learned[key], params[name]))
+    for match in (only_fits, longest_chain):
+        ours = [key for key in learned if key not in {(pair.layer, pair.index) for pair in pairs}]
+        theirs = [name for name in params if name not in {pair.name for pair in pairs}]
+        matches = match(
+            [squeezed(learned[key].shape) for key in ours],
+            [squeezed(params[name].shape) for name in theirs],
+        )
+        for left, right in matches:
+            key, name = ours[left], theirs[right]
+            pairs.append(_by_shape(*key, name, learned[key], params[name]))
     place = {key: number for number, key in enumerate(learned)}
     pairs.sort(key=lambda pair: place[pair.layer, pair.index])
     return pairs, _pair_statistics(net, model, called, known)
@@ -131,6 +133,15 @@ def _in_order(values: Mapping[str, Tensor], called: Sequence[str]) -> list[tuple
     return [entry for _, entry in sorted(enumerate(values.items()), key=key)]
 
 
+def only_fits(
+    ours: Sequence[tuple[int, ...]], theirs: Sequence[tuple[int, ...]]
+) -> list[tuple[int, int]]:
+    """Shapes that fit one of the other side alone, and the other way around."""
+    fits = [[j for j, other in enumerate(theirs) if _fit(shape, other)] for shape in ours]
+    back = [sum(_fit(shape, other) for shape in ours) for other in theirs]
+    return [(i, js[0]) for i, js in enumerate(fits) if len(js) == 1 and back[js[0]] == 1]
+
+
 def longest_chain(
     ours: Sequence[tuple[int, ...]], theirs: Sequence[tuple[int, ...]]
 ) -> list[tuple[int, int]]:
@@ -154,12 +165,14 @@ def longest_chain(
 
 
 def _fit(ours: tuple[int, ...], theirs: tuple[int, ...]) -> bool:
-    """The same shape, or a matrix and its transpose."""
-    return ours == theirs or (len(ours) == 2 and ours == theirs[::-1])
+    """The same shape, one row for each output on both sides, or a matrix and its transpose."""
+    if ours == theirs or (len(ours) == 2 and ours == theirs[::-1]):
+        return True
+    return bool(ours) and ours[:1] == theirs[:1] and prod(ours) == prod(theirs)
 
 
 def _by_shape(layer: str, index: int, name: str, caffe: Tensor, port: Tensor) -> Pair:
-    if squeezed(caffe.shape) == squeezed(port.shape):
+    if caffe.dim() < 2 or port.shape != caffe.shape[::-1] or caffe.shape == port.shape:
         return Pair(
             layer,
             index,

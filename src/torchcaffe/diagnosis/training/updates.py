@@ -134,7 +134,10 @@ def _run(
     rates = [group.get("lr") for group in optimizer.param_groups]
     with torch.no_grad():
         for param, chosen, place in parts:
-            param.view(-1)[chosen] = start[place].to(param)
+            param[_at(param, chosen)] = start[place].to(param)
+    for param in port.model.parameters():
+        if param.requires_grad:
+            param.grad = torch.zeros_like(param)
     seen = [start]
     for factor, grad in zip(FACTORS, grads, strict=True):
         for group, rate in zip(optimizer.param_groups, rates, strict=True):
@@ -142,18 +145,22 @@ def _run(
                 group["lr"] = rate * factor
         for param, chosen, place in parts:
             if param.requires_grad:
-                full = torch.zeros_like(param)
-                full.view(-1)[chosen] = grad[place].to(param)
-                param.grad = full
+                param.grad = torch.zeros_like(param)
+                param.grad[_at(param, chosen)] = grad[place].to(param)
         optimizer.step()
         seen.append(_read(parts, len(start)))
     return torch.stack(seen)
 
 
+def _at(param: Tensor, chosen: Tensor) -> tuple[Tensor, ...]:
+    """Places of elements, counted in the order of the axes whatever the memory's."""
+    return tuple(torch.unravel_index(chosen.to(param.device), param.shape))
+
+
 def _read(parts: Sequence[tuple[Tensor, Tensor, slice]], count: int) -> Tensor:
     found = torch.empty(count, dtype=torch.float64)
     for param, chosen, place in parts:
-        found[place] = param.detach().view(-1)[chosen].double().cpu()
+        found[place] = param.detach()[_at(param, chosen)].double().cpu()
     return found
 
 
