@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from torchcaffe.diagnosis.alignment import align
+from torchcaffe.diagnosis.anchors import CAFFE_KINDS
 from torchcaffe.diagnosis.engine import Answer, Examination, answer, examine
 from torchcaffe.diagnosis.findings import Cause, Diagnosis, Matched
 from torchcaffe.diagnosis.port import borrowed, changed_state, module_of, run_port, told
@@ -174,12 +175,14 @@ def _compare(
 ) -> tuple[Examination, list[Answer]]:
     binding = {place: reference.inputs[name] for place, name in names.items()}
     if tape.error is not None:
-        read = {value for op in tape.ops for value in op.inputs}
-        made = [value for op in tape.ops for value in op.outputs]
+        read, fed = {value for op in tape.ops for value in op.inputs}, tape.fed()
+        made = [value for op in tape.ops for value in op.outputs if fed[value]]
         tape.outputs = [("", value) for value in made if value not in read]
     alignment = align(tape, reference, values[0], binding)
     found = examine(alignment, values, say)
-    answers = []
+    answers: list[Answer] = []
+    if another_net(found):
+        return found, answers
     for part in [part for part in found.segments if part.state == "differs"]:
         say(part.layers[-1])
         answers += answer(found, part)
@@ -203,8 +206,13 @@ def _diagnosis(
     error = ""
     if tape.error is not None:
         error = _failed(tape, found)
-    if left:
-        notes.append(f"Not aligned with anything of the port: {', '.join(left)}.")
+    notes += _odd_ends(found, left)
+    if another_net(found):
+        there = [name for row in matched if row.state == "same" for name in row.layers]
+        error = error or (
+            f"Almost nothing aligns: {len(there)} of {len(order)} layers "
+            f"({', '.join(there[:5]) or 'none'}). Is this the prototxt of another net?"
+        )
     return Diagnosis(
         net=net.name,
         port=port,
@@ -216,6 +224,57 @@ def _diagnosis(
         covered=_covered(found, len(left)),
         error=error,
     )
+
+
+ALIGNED = 0.3
+"""Where fewer of the layers with weights than this have theirs in the port, the net is another."""
+
+
+def another_net(found: Examination) -> bool:
+    """Whether the port can hardly be of this net: neither values nor weights nor shapes agree."""
+    anchors = found.alignment.anchors
+    reference = found.alignment.reference
+    weighty = [part for part in reference.parts if part.kind in CAFFE_KINDS and part.blobs]
+    if len(weighty) < 3 or found.alignment.tape.error is not None:
+        return False
+    same = sum(part.state == "same" for part in found.segments)
+    close = [anchor for anchor in anchors if anchor.relation.name not in ("numel", "other size")]
+    return len(close) < ALIGNED * len(weighty) and same < ALIGNED * len(reference.parts)
+
+
+def _odd_ends(found: Examination, left: Sequence[str]) -> list[str]:
+    """Notes on layers and outputs that have no partner."""
+    reference, tape = found.alignment.reference, found.alignment.tape
+    notes = []
+    ends = {value for _, value in tape.outputs}
+    if tape.error is None:
+        alone = [
+            path or str(place)
+            for place, (path, value) in enumerate(tape.outputs)
+            if not found.alignment.at_port(value)
+        ]
+        if alone:
+            notes.append(
+                f"The port returns {len(tape.outputs)} tensors, the net has "
+                f"{len(reference.outputs)} outputs; nothing of Caffe's stands for the port's "
+                f"{', '.join(alone)}."
+            )
+    last = [reference.makers[value] for value in reference.outputs.values()]
+    scores = [
+        part.name
+        for part in last
+        if part.kind == "Softmax" and part.name in left
+        if any(pair.port in ends for pair in found.alignment.at_caffe(part.bottoms[0]))
+    ]
+    if scores:
+        notes.append(
+            f"The port ends before {', '.join(scores)}: it gives scores, Caffe probabilities. "
+            f"That is no mistake if you take the softmax elsewhere."
+        )
+    rest = [name for name in left if name not in scores]
+    if rest:
+        notes.append(f"Not aligned with anything of the port: {', '.join(rest)}.")
+    return notes
 
 
 def merged(causes: Sequence[Cause]) -> list[Cause]:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 Evidence = Mapping[str, Any]
@@ -25,8 +26,14 @@ class Place:
         if self.module and self.call:
             parts = [f"{self.module} ({self.call})"]
         if self.file:
-            parts.append(f"{self.file}:{self.line}")
+            parts.append(f"{_from_here(self.file)}:{self.line}")
         return ", ".join(part for part in parts if part) or "the port"
+
+
+def _from_here(file: str) -> str:
+    """A path as short as it is from the folder that the person is in."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ class Cause:
         if self.after is not None:
             lines.append(
                 f"Proof: with only this changed, the difference goes from {_size(self.before)} to "
-                f"{_size(self.after)} of the largest value."
+                f"{_size(self.after)}."
             )
         return "\n".join([*(line for line in lines if line), f"Fix: {self.fix}"])
 
@@ -184,9 +191,19 @@ class Diagnosis:
         if self.unexplained:
             count = len(self.unexplained)
             counted.append(f"{count} difference{'s' * (count > 1)} unexplained")
-        first = self.first
-        where = f' The two part first at layer "{first.layers[-1]}".' if first else ""
-        return f"The port differs from Caffe: {', '.join(counted)}.{where}"
+        if not counted:
+            return "The port could not be compared to its end."
+        return f"The port differs from Caffe: {', '.join(counted)}.{self._first_words}"
+
+    @property
+    def _first_words(self) -> str:
+        order = {name: n for n, part in enumerate(self.alignment) for name in part.layers}
+        found = [cause.layers for cause in self.causes]
+        found += [part.layers for part in self.unexplained]
+        names = [layers[0] for layers in found if layers and layers[0] in order]
+        if not names:
+            return ""
+        return f' The two part first at layer "{min(names, key=lambda name: order[name])}".'
 
     def to_json(self) -> str:
         """Everything, with the same keys in the same order always."""
@@ -236,8 +253,8 @@ def named(layers: tuple[str, ...]) -> str:
 
 def _size(gap: Gap | None) -> str:
     if gap is None or not math.isfinite(gap.error):
-        return "other shapes"
-    return f"{gap.error:.2g}" if gap.error else "0"
+        return "another shape"
+    return f"{gap.error:.2g} of the largest value" if gap.error else "none at all"
 
 
 def _cause_json(cause: Cause) -> dict[str, Any]:

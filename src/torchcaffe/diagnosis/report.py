@@ -141,4 +141,4 @@ def bars(gap: Gap | None) -> float:
 def _size(gap: Gap | None) -> str:
     if gap is None:
         return ""
-    return f"{gap.error:.2g}" if math.isfinite(gap.error) else "other shapes"
+    return f"{gap.error:.2g} of the largest value" if math.isfinite(gap.error) else "another shape"

@@ -176,23 +176,42 @@ def causes(segment: Segment, found: Explanation) -> list[Cause]:
     """An explanation as causes, in words."""
     points = _points(found.state) if found.state is not None else ()
     result = []
-    for name, step in found.steps:
-        place = step.op.place if step.op is not None else segment.place
+    for place, (name, step) in enumerate(found.steps):
+        others = _without(found.state, place) if found.state is not None else None
+        before = segment.gap
+        if others is not None:
+            before = segment.judge(others.parts, others.sample, others.edits, strict=False)
         result.append(
             Cause(
                 identifier=name,
                 layers=step.layers,
-                port=place,
+                port=step.op.place if step.op is not None else segment.place,
                 code=step.code,
                 caffe=step.caffe,
                 fix=step.fix,
-                before=segment.gap,
+                before=before,
                 after=found.after,
                 evidence=step.evidence,
                 points=points,
             )
         )
     return result
+
+
+def _without(state: State, left_out: int) -> State | None:
+    """The state with all its changes but one, if they can be made without it."""
+    made = State(state.segment, state.segment.parts, {}, state.sample)
+    for place, (name, step) in enumerate(state.steps):
+        if place == left_out:
+            continue
+        proposals = list(_safely(all_hypotheses()[name].propose(made)))
+        proposals += _everywhere(made, proposals)
+        same = [each for each in proposals if (each.layers, each.code) == (step.layers, step.code)]
+        if not same:
+            return None
+        parts = made.parts if same[0].parts is None else same[0].parts
+        made = State(state.segment, parts, {**made.edits, **same[0].edits}, state.sample)
+    return made if len(state.steps) > 1 else None
 
 
 def _points(state: State) -> tuple[tuple[float, float, float], ...]:
