@@ -1,4 +1,5 @@
-"""Write docs/layers.md and docs/cli.md from the code; with --check, fail if they are stale."""
+"""Write docs/layers.md, docs/cli.md and the table in docs/diagnose.md from the code; with --check,
+fail if they are stale."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ import click
 
 from goturn.cli import cli as goturn_cli
 from torchcaffe.cli import cli as torchcaffe_cli
+from torchcaffe.diagnosis.hypotheses._registry import all_hypotheses
+from torchcaffe.diagnosis.training.hypotheses import modules as training_modules
 from torchcaffe.layers._registry import LayerType, layer_types
 from torchcaffe.proto.schema import LayerParameter
 
@@ -75,12 +78,35 @@ def _help(
             yield from _help(verb, below, context)
 
 
+def causes_page() -> str:
+    """docs/diagnose.md with the table of causes between its marks written anew."""
+    known = {name: found.doc for name, found in all_hypotheses().items()}
+    for module in training_modules():
+        known.setdefault(module.IDENTIFIER, _sentence(module.__doc__))
+    lines = ["<!-- identifiers -->", "", "| cause | your port |", "| --- | --- |"]
+    lines += [f"| `{name}` | {' '.join(doc.split())} |" for name, doc in sorted(known.items())]
+    page = (DOCS / "diagnose.md").read_text()
+    start, end = page.index("<!-- identifiers -->"), page.index("<!-- end of identifiers -->")
+    return page[:start] + "\n".join(lines) + "\n\n" + page[end:]
+
+
+def _sentence(doc: str) -> str:
+    """What follows an identifier in a module's docstring."""
+    said = doc.partition(": ")[2].strip()
+    return said[:1].upper() + said[1:]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="fail if a page is stale")
     check = parser.parse_args().check
     stale = []
-    for name, page in (("layers.md", layers_page()), ("cli.md", cli_page())):
+    pages = (
+        ("layers.md", layers_page()),
+        ("cli.md", cli_page()),
+        ("diagnose.md", causes_page()),
+    )
+    for name, page in pages:
         path = DOCS / name
         if path.exists() and path.read_text() == page:
             continue

@@ -17,16 +17,17 @@ from typing import Any
 @cache
 def hypotheses(experiment: str) -> Sequence[Any]:
     """The ``propose`` functions of an experiment, in order."""
-    return [module.propose for module in _modules() if experiment == module.EXPERIMENT]
+    return [module.propose for module in modules() if experiment == module.EXPERIMENT]
 
 
 def identifiers() -> list[str]:
     """All identifiers that files here have."""
-    return [module.IDENTIFIER for module in _modules()]
+    return [module.IDENTIFIER for module in modules()]
 
 
 @cache
-def _modules() -> Sequence[Any]:
+def modules() -> Sequence[Any]:
+    """All files here, in order."""
     found = [
         importlib.import_module(f"{__name__}.{entry.name}")
         for entry in pkgutil.iter_modules(__path__)
