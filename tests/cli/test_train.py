@@ -88,6 +88,16 @@ def test_resume_takes_the_newest_snapshot_or_begins(run: Run) -> None:
     assert status == 0 and "Resuming from s_iter_3.solverstate" in messages(err)
 
 
+def test_resume_does_not_begin_anew_over_states_that_it_cannot_read(run: Run) -> None:
+    run("train", "--solver", "solver.prototxt")
+    for file in Path().glob("*.caffemodel"):
+        file.rename(f"moved_{file}")
+    status, _, err = run("train", "--solver", "solver.prototxt", "--resume")
+    assert status == 1 and "s_iter_3.solverstate is there, but neither it nor another" in err
+    status, _, err = run("train", "--solver", "solver.prototxt", "--snapshot=s_iter_3.solverstate")
+    assert status == 1 and 'its weights are in "s_iter_3.caffemodel"' in err
+
+
 def test_weights_replace_the_solver_s_and_a_snapshot_both(run: Run) -> None:
     run("train", "--solver", "solver.prototxt")
     with Path("solver.prototxt").open("a") as file:

@@ -88,6 +88,7 @@ def test_json_lines_come_back(tmp_path: Path) -> None:
         ("no log\n", 'has no iterations: no line like "Iteration 100, loss = 0.5"'),
         ('{"phase": "train"}\n', r"some\.log:1: this is no row of torchcaffe's log"),
         ('{"phase": \n', r"some\.log:1: this is no row"),
+        ('{"phase": ', "has no iterations"),
     ],
 )
 def test_what_is_no_log(tmp_path: Path, text: str, words: str) -> None:
@@ -105,8 +106,18 @@ def test_a_folder_of_another_kind(tmp_path: Path) -> None:
         read_log(tmp_path)
 
 
-def test_a_last_line_that_was_cut_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "rows.jsonl").write_text('{"seconds": 1}\n{"sec')
+def test_a_row_that_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    JsonLines(path)(Row(0, loss=1.0, seconds=2.5))
+    whole = path.read_text()
+    path.write_text(whole + whole[:30])
+    assert len(read_log(tmp_path).train) == 1
+    assert JsonLines(path).before == 2.5
+    assert path.read_text() == whole
+
+
+def test_a_file_of_other_lines_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"seconds": 1}\n{"sec\n')
     with pytest.raises(InputError, match="its last line is not one of torchcaffe's rows"):
         JsonLines(tmp_path / "rows.jsonl")
 

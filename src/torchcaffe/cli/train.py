@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import warnings
 from contextlib import nullcontext
@@ -86,8 +87,9 @@ def command(
     param = _parameters(solver, weights, level, stage)
     gpus, option = _gpus(param, gpu)
     device = own_device(gpus, option)
-    newest = newest_snapshot(param.snapshot_prefix) if resume else None
-    state = Path(snapshot) if snapshot else newest
+    state = Path(snapshot) if snapshot else None
+    if resume:
+        state = _newest(param.snapshot_prefix)
     if state is not None:
         param.clear("weights")
     echo = ECHO if "TORCHELASTIC_RUN_ID" in os.environ else 0.0
@@ -116,6 +118,20 @@ def command(
         _say(log, Line("caffe.cpp:239", "Starting Optimization"))
         run.solve()
         _say(log, Line("caffe.cpp:250", "Optimization Done."))
+
+
+def _newest(prefix: str) -> Path | None:
+    """The newest whole snapshot; InputError if there are states, but none is whole."""
+    newest = newest_snapshot(prefix)
+    start = Path(f"{prefix}_iter_")
+    states = sorted(start.parent.glob(f"{glob.escape(start.name)}*.solverstate*"))
+    if newest is None and states:
+        raise InputError(
+            f"--resume: {states[0]} is there, but neither it nor another state of this solver can "
+            f"be read with its weights. --snapshot {states[0]} says why; to begin anew, move the "
+            f"states away"
+        )
+    return newest
 
 
 def _parameters(solver: str, weights: str, level: int, stage: str) -> SolverParameter:

@@ -11,6 +11,7 @@ from typing import Any
 
 from torchcaffe.errors import InputError
 from torchcaffe.logs.measures import Row, plain
+from torchcaffe.proto.files import replacing
 
 ROWS = "rows.jsonl"
 """The name of the file of JSON lines in a log folder."""
@@ -67,12 +68,19 @@ class JsonLines:
 
 
 def _last_seconds(path: Path) -> float:
+    """The seconds of the last row; a row that a killed run left half written is taken out."""
     if not path.exists():
         return 0.0
-    lines = path.read_text(encoding="utf-8").splitlines()
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole != text:
+        with replacing(path) as file:
+            file.write(whole)
+    if not whole:
+        return 0.0
     try:
-        return float(json.loads(lines[-1])["seconds"]) if lines else 0.0
-    except (ValueError, KeyError):
+        return float(json.loads(whole.splitlines()[-1])["seconds"])
+    except (ValueError, KeyError, TypeError):
         raise InputError(
             f"{path}: its last line is not one of torchcaffe's rows; remove that line, or choose "
             f"another folder"

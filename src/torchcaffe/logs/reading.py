@@ -71,7 +71,9 @@ def _year(file: Path) -> int:
 
 
 def _json_rows(file: Path, text: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Without its newline, the last line is one that a killed run left half written.
+    whole = text[: text.rfind("\n") + 1]
+    for number, line in enumerate(whole.splitlines(), 1):
         try:
             entry = json.loads(line)
             yield _row(entry)

@@ -126,7 +126,12 @@ def find_model(path: Path, state: State) -> Path:
     if model.is_file():
         return model
     beside = path.parent / model.name
-    hint = f"; {beside} is there: give it as restore(..., model=)" if beside.is_file() else ""
+    hint = (
+        f"; {beside} is there: run from the folder that the path begins in, or give it as "
+        f"restore(..., model=)"
+        if beside.is_file()
+        else ""
+    )
     raise SolverError(
         f'{path}: its weights are in "{state.learned_net}", which is looked for from the current '
         f"folder, {Path.cwd()}, as in Caffe, and is not there{hint}"
