@@ -85,3 +85,13 @@ def test_lrn(options: str) -> None:
     net = torchcaffe.load(parse_text(text, NetParameter))
     x = torch.randn(3, 4, 5, 6, generator=torch.Generator().manual_seed(1))
     torch.testing.assert_close(net.optimize()(x)["y"], net(x)["y"])
+
+
+def test_a_processor_without_onednn_or_its_bfloat16_computes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torchcaffe.optimize._has_onednn", lambda weight: False)
+    net = build(product("") + RELU)
+    assert not any(node.run.packed for node in net.optimize().nodes)
+    torch.testing.assert_close(net.optimize()(X)["y"], net(X)["y"])
+    assert net.optimize(torch.bfloat16).difference < 0.02

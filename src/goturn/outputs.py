@@ -170,7 +170,13 @@ class VideoFile:
             return []
         self._writer.release()
         self._writer = None
-        self._temporary.replace(self.path)
+        try:
+            self._temporary.replace(self.path)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise DataError(f"{self.path} cannot be written ({reason}).") from None
+        finally:
+            self._temporary.unlink(missing_ok=True)
         return [self.path]
 
 

@@ -159,7 +159,9 @@ class Normalization:
 
 def _has_onednn(weight: Tensor) -> bool:
     has: bool = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
-    return weight.device.type == "cpu" and has
+    if has and weight.dtype == torch.bfloat16:
+        has = torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return weight.is_cpu and has
 
 
 @dataclass

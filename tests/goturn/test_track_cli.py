@@ -138,6 +138,17 @@ def test_what_was_tracked_is_kept_on_ctrl_c(folder: Path, weights: Path) -> None
     assert len(list(open_source("out.mp4"))) == count
 
 
+def test_one_output_that_cannot_be_written_leaves_the_others(
+    folder: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_frames(folder / "frames", 3)
+    (folder / "boxes.csv").mkdir()
+    asked = ["--boxes", "boxes.csv", "--sheet", "sheet.png"]
+    assert track("frames", "--box", BOX, "--weights", weights, *asked) == 1
+    assert "boxes.csv cannot be written (is a directory)" in capsys.readouterr().err
+    assert (folder / "sheet.png").exists()
+
+
 def test_frames_may_change_their_size(folder: Path, weights: Path) -> None:
     write_frames(folder / "frames", 3)
     cv2.imwrite("frames/2.png", scenes(1, 200, 100)[0])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +15,7 @@ import click
 
 from goturn.box import Box
 from goturn.cli._options import network_options, required_weights
-from goturn.errors import GoturnError
+from torchcaffe import CaffeError
 
 if TYPE_CHECKING:
     from goturn.outputs import Output
@@ -144,18 +147,50 @@ def _record(
     result, start = _Result(), time.perf_counter()
     try:
         for step in tracked:
-            for output in outputs:
-                output.add(step)
-            result.add(step)
+            with _uninterrupted():
+                for output in outputs:
+                    output.add(step)
+                result.add(step)
             progress.advance(result.speed())
             if ended():
                 break
-    except (GoturnError, KeyboardInterrupt) as error:
+    except (CaffeError, KeyboardInterrupt) as error:
         result.stopped = error
     finally:
         result.elapsed = time.perf_counter() - start
-        result.written = [path for output in outputs for path in output.close()]
+        with _uninterrupted():
+            _close(outputs, result)
     return result
+
+
+def _close(outputs: list[Output], result: _Result) -> None:
+    """Write every output, also when another cannot be written."""
+    for output in outputs:
+        try:
+            result.written += output.close()
+        except CaffeError as error:
+            result.stopped = result.stopped or error
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait, so that all outputs have the same frames."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came = False
+
+    def note(*_: object) -> None:
+        nonlocal came
+        came = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _parse_box(text: str) -> Box:
