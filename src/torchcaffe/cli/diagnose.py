@@ -52,8 +52,8 @@ def command(
 
     PORT is file.py:name or package.module:name: a function (or class) that returns your nn.Module
     with its weights loaded, or the module itself. It is run in the mode that it is in, and left as
-    it was. With --training, the function may return an optimizer, a scheduler, a loss and more; see
-    docs/diagnose.md. Exit status 0 if nothing differs, 1 if something does.
+    it was. With --training, the function may return an optimizer, a scheduler, a loss and more: see
+    docs/diagnose-training.md. Exit status 0 if nothing differs, 1 if something does.
 
     \b
     Example:

@@ -12,7 +12,7 @@ from torch import nn
 from torchcaffe.diagnosis.findings import Cause, Place, Unexplained
 from torchcaffe.diagnosis.parameters import ParameterAlignment
 from torchcaffe.diagnosis.training import schedules, updates
-from torchcaffe.diagnosis.training.batch_sizes import batch_size_cause
+from torchcaffe.diagnosis.training.batch_sizes import batch_size_cause, losses_of_sizes
 from torchcaffe.diagnosis.training.cases import UpdateCase
 from torchcaffe.diagnosis.training.gradients import GradientCase, GradientTrial
 from torchcaffe.diagnosis.training.hypotheses import hypotheses, identifiers
@@ -370,11 +370,12 @@ class _Diagnosing:
     def _batch_size(self) -> None:
         if not self.port.batch_size:
             return
+        sizes = self.port.batch_size, self.reference.batch_size
         cause = batch_size_cause(
-            self.port.batch_size,
-            self.reference.batch_size,
+            *sizes,
             self.recipe,
             self.reference.solver.iter_size,
+            losses_of_sizes(self.runner, sizes) if sizes[0] != sizes[1] else None,
         )
         self.found.compared.append("batch size")
         if cause is not None:
