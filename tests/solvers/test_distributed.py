@@ -165,8 +165,10 @@ def test_a_request_to_one_is_followed_by_all(results: Results) -> None:
 def test_what_cannot_be_is_refused_on_all_ranks(results: Results) -> None:
     for result in results["refused"]:
         first, second, third = result["words"]
-        assert first.startswith("rank 1 has another solver (max_iter, iter_size, test_interval,")
-        assert "[6, 1, 0, 0, 'BINARYPROTO'] and [5, 1, 0, 0, 'BINARYPROTO']" in first
+        assert first.startswith(
+            "rank 1 has another solver (max_iter, iter_size, layer_wise_reduce,"
+        )
+        assert ": [6, 1, True, 0, True, 0, 'BINARYPROTO'] and [5, 1, True, 0, True, 0," in first
         assert "layers of the net share parameters" in second
         assert "set layer_wise_reduce: false" in second
         assert third == (

@@ -29,7 +29,15 @@ PATIENCE = timedelta(hours=2)
 """How long ranks wait for one that neither answers nor ends, such as rank 0 while it tests."""
 
 
-TOGETHER = ("max_iter", "iter_size", "test_interval", "snapshot", "snapshot_format")
+TOGETHER = (
+    "max_iter",
+    "iter_size",
+    "layer_wise_reduce",
+    "test_interval",
+    "test_initialization",
+    "snapshot",
+    "snapshot_format",
+)
 """Settings that say when the ranks meet."""
 
 
@@ -66,9 +74,9 @@ class Ranks:
         A parameter that got no gradient takes part with 0, so that all ranks send the same; one
         that is frozen does not.
         """
-        if self.size == 1:
-            return
         params = [param for param in params if param.requires_grad]
+        if self.size == 1 or not params:
+            return
         for param in params:
             grad = torch.zeros_like(param) if param.grad is None else param.grad
             param.grad = grad.contiguous()
