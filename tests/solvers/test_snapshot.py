@@ -346,8 +346,8 @@ class TestRefusals:
         path = self.state(tmp_path, learned_net="s_iter_1.caffemodel")
         words = (
             r'its weights are in "s_iter_1\.caffemodel", which is looked for from the current '
-            r"folder, .*, as in Caffe, and is not there; .*s_iter_1\.caffemodel is there: give it "
-            r"as restore\(\.\.\., model=\)"
+            r"folder, .*, as in Caffe, and is not there; .*s_iter_1\.caffemodel is there: run from "
+            r"the folder that the path begins in, or give it as restore\(\.\.\., model=\)"
         )
         with pytest.raises(SolverError, match=words):
             make().restore(path)
