@@ -219,9 +219,11 @@ class TestCommand:
         done = self.run()
         assert isinstance(done.exception, DataError)
         assert re.search("det/images/n01/n01_.*--skip-bad passes", str(done.exception))
+        Path("alov/gt/01-Light/01-Light_video00002.ann").write_text("1 2 3\n")
         done = self.run("--skip-bad")
-        assert done.exit_code == 0
+        assert done.exit_code == 0 and "3 videos, 4 images" in done.output
         assert re.search("passed over .* times: det/images/n01/n01_", done.output)
+        assert re.search(r"passed over 1 times: alov/.*00002\.ann:1: expected", done.output)
 
     @pytest.mark.parametrize(
         ("arguments", "words"),

@@ -1,5 +1,6 @@
 """ALOV and ImageNet DET: what is read, what is left out, what is refused."""
 
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -125,6 +126,14 @@ class TestImageNet:
         path.write_text(path.read_text().replace(old, new))
         with pytest.raises(DataError, match=words):
             imagenet_det.read(tmp_path / "images", tmp_path / "gt")
+
+    def test_what_is_bad_may_be_passed_over(self, tmp_path: Path) -> None:
+        write_imagenet(tmp_path, stills=2)
+        (tmp_path / "gt" / "n01" / "n01_0.xml").write_text("<annotation>")
+        bad: Counter[str] = Counter()
+        (still,) = imagenet_det.read(tmp_path / "images", tmp_path / "gt", bad=bad)
+        assert still.frame.name == "n01_1.JPEG"
+        assert len(bad) == 1 and "not well-formed XML" in next(iter(bad))
 
     def test_a_missing_image_is_named(self, tmp_path: Path) -> None:
         write_imagenet(tmp_path, stills=1)

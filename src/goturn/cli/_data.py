@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,22 +30,22 @@ class TrainingData:
     exclude_vot2014: bool
     validation: float
 
-    def stills(self) -> list[Still]:
-        """The images with boxes."""
+    def stills(self, bad: Counter[str] | None = None) -> list[Still]:
+        """The images with boxes; ``bad`` passes over what cannot be used, and counts it."""
         from goturn.data import imagenet_det
 
         folders = _together("--imagenet", self.imagenet, self.imagenet_gt)
-        return [] if folders is None else imagenet_det.read(*folders)
+        return [] if folders is None else imagenet_det.read(*folders, bad=bad)
 
-    def videos(self) -> list[Sequence]:
-        """The videos: ALOV's, then those of other data sets."""
+    def videos(self, bad: Counter[str] | None = None) -> list[Sequence]:
+        """The videos: ALOV's, where ``bad`` is as above, then those of other data sets."""
         from goturn.data import alov, read_named
 
         folders = _together("--alov", self.alov, self.alov_gt)
         videos: list[Sequence] = []
         if folders is not None:
             without = alov.IN_VOT2014 if self.exclude_vot2014 else ()
-            videos = alov.read(*folders, validation=self.validation, without=without)
+            videos = alov.read(*folders, validation=self.validation, without=without, bad=bad)
         return videos + [video for named in self.more for video in read_named(named)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,7 +44,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--workers", default=2, show_default=True, help="Processes that make examples.")
 @click.option("--batch", default=50, show_default=True, help="Examples in a batch.")
-@click.option("--skip-bad", is_flag=True, help="Pass over images that cannot be read; count them.")
+@click.option("--skip-bad", is_flag=True, help="Pass over bad images and annotations; count them.")
 @click.option("--iterations", type=int, help="Until which iteration.  [default: the solver's]")
 @click.option("--output", metavar="PREFIX", help="Where snapshots go.  [default: the solver's]")
 @click.option(
@@ -106,7 +107,9 @@ def command(
         prefix=output,
         device=device,
     )
-    stills, videos = data.stills(), data.videos()
+    bad: Counter[str] = Counter()
+    counted = bad if skip_bad else None
+    stills, videos = data.stills(counted), data.videos(counted)
     with (
         Signals() as signals,
         joined(device) as ranks,
@@ -116,7 +119,9 @@ def command(
             click.echo(f"{len(videos)} videos, {len(stills)} images, batches of {batch}")
         run = prepare(settings, stills, videos, ranks=ranks, listener=log, poll=signals.poll)
         run.solve(_state(resume, run))
-        _tell_bad(run)
+        bad += getattr(run.feeds[0].source, "bad", Counter())
+        for words, times in sorted(bad.items()):
+            click.echo(f"passed over {times} times: {words}")
 
 
 def _state(resume: str | None, run: Solver) -> Path | None:
@@ -128,10 +133,3 @@ def _state(resume: str | None, run: Solver) -> Path | None:
     if state is None:
         raise DataError(f"there is no whole snapshot {run.param.snapshot_prefix}_iter_* to go on")
     return state
-
-
-def _tell_bad(run: Solver) -> None:
-    """What --skip-bad passed over."""
-    bad = getattr(run.feeds[0].source, "bad", {})
-    for words, times in sorted(bad.items()):
-        click.echo(f"passed over {times} times: {words}")

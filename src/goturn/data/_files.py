@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from goturn.errors import DataError
@@ -39,6 +41,17 @@ def numbers(where: str, words: list[str], expected: str) -> list[float]:
     if not all(map(math.isfinite, values)):
         raise DataError(f'{where}: expected {expected}, got "{" ".join(words)}"')
     return values
+
+
+@contextmanager
+def passing_over(bad: Counter[str] | None) -> Iterator[None]:
+    """Count a DataError by its words and go on behind the block; without a counter, let it out."""
+    try:
+        yield
+    except DataError as error:
+        if bad is None:
+            raise
+        bad[str(error)] += 1
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from os import PathLike
 from pathlib import Path
 
 from goturn.box import Box
-from goturn.data._files import files, lines, numbers, subfolders
+from goturn.data._files import files, lines, numbers, passing_over, subfolders
 from goturn.errors import DataError
 from goturn.sequence import Sequence
 
@@ -39,6 +40,7 @@ def read(
     part: str = "train",
     validation: float = VALIDATION,
     without: Collection[str] = (),
+    bad: Counter[str] | None = None,
 ) -> list[Sequence]:
     """The videos of one part, category by category.
 
@@ -47,18 +49,22 @@ def read(
         ``int(validation * n)`` are for validation.
     without
         names of videos that are left out, before the parts are made.
+    bad
+        passes over videos that cannot be used, and counts them by what is wrong.
 
     Raises DataError for folders that are not there, lines that are malformed, and frames without
     an image.
     """
     if part not in ("train", "validation", "all"):
         raise DataError(f'part takes "train", "validation" or "all", got "{part}"')
-    found = []
+    found: list[Sequence] = []
     for category in subfolders(Path(annotations)):
         videos = [path for path in files(category, ".ann") if path.stem not in without]
         train = len(videos) - int(validation * len(videos))
         chosen = {"train": videos[:train], "validation": videos[train:], "all": videos}[part]
-        found += [_video(path, Path(images) / category.name / path.stem) for path in chosen]
+        for path in chosen:
+            with passing_over(bad):
+                found.append(_video(path, Path(images) / category.name / path.stem))
     return found
 
 

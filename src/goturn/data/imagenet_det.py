@@ -6,12 +6,13 @@ filename of the image are those that the annotation names.
 
 from __future__ import annotations
 
+from collections import Counter
 from os import PathLike
 from pathlib import Path
 from xml.etree import ElementTree
 
 from goturn.box import Box
-from goturn.data._files import files, subfolders
+from goturn.data._files import files, passing_over, subfolders
 from goturn.errors import DataError
 from goturn.still import Still
 
@@ -19,18 +20,25 @@ LARGEST = 0.66
 """Boxes that fill more of the image, along either axis, leave no room to move in."""
 
 
-def read(images: str | PathLike[str], annotations: str | PathLike[str]) -> list[Still]:
+def read(
+    images: str | PathLike[str],
+    annotations: str | PathLike[str],
+    *,
+    bad: Counter[str] | None = None,
+) -> list[Still]:
     """The stills that have a box left, folder by folder.
 
     As in the original, boxes are left out that are too large, have negative coordinates, or no
-    extent. Raises DataError for folders that are not there and annotations that are malformed.
+    extent. ``bad`` passes over annotations that cannot be used, and counts them; otherwise they are a
+    DataError, as are folders that are not there.
     """
     found = []
     for folder in subfolders(Path(annotations)):
         for path in files(folder, ".xml"):
-            still = _still(path, Path(images))
-            if still.boxes:
-                found.append(still)
+            with passing_over(bad):
+                still = _still(path, Path(images))
+                if still.boxes:
+                    found.append(still)
     return found
 
 
