@@ -101,7 +101,8 @@ def measure(settings: Settings, stills: list[Still], videos: list[Sequence], rou
 
     rate = alone(batches(), 40)
     waiting = Waiting(batches())
-    same = next(batches())
+    same = waiting(0)
+    waiting.seconds = 0.0
     with_data = make_solver(settings, solver, net, waiting)
     without = make_solver(settings, solver, net, lambda _: same)
     runs = {

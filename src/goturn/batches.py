@@ -28,6 +28,9 @@ from torchcaffe.random import LibcRand
 
 BATCH = 50
 
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+Labels = np.ndarray[Any, np.dtype[np.float32]]
+
 
 @dataclass(frozen=True)
 class Group:
@@ -40,9 +43,9 @@ class Group:
     """
 
     number: int
-    targets: Tensor
-    searches: Tensor
-    labels: Tensor
+    targets: Pixels
+    searches: Pixels
+    labels: Labels
     stream: list[int] | None = None
     bad: str | None = None
 
@@ -61,14 +64,14 @@ def make_group(recipe: Recipe, size: int, number: int, stream: Stream) -> Group:
     except DataError as error:
         examples, bad = [], str(error)
 
-    def stack(which: str) -> Tensor:
+    def stack(which: str) -> Pixels:
         images = [recipe.resize(getattr(example, which), size) for example in examples]
         array = np.array(images, np.uint8).reshape(len(images), size, size, 3)
-        return torch.from_numpy(np.ascontiguousarray(array.transpose(0, 3, 1, 2)))
+        return np.ascontiguousarray(array.transpose(0, 3, 1, 2))
 
     labels = np.array([example.label.to_corners() for example in examples], np.float32)
     labels = labels.reshape(len(examples), 4)
-    return Group(number, stack("target"), stack("search"), torch.from_numpy(labels), bad=bad)
+    return Group(number, stack("target"), stack("search"), labels, bad=bad)
 
 
 class ReplayedGroups:
@@ -177,7 +180,7 @@ class Batches:
 
     def __next__(self) -> dict[str, Tensor]:
         """The next batch: target and image (size, 3, S, S), bbox (size, 4, 1, 1)."""
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        parts: list[tuple[Pixels, Pixels, Labels]] = []
         missing = self.size
         while missing:
             group = self._unfinished()
@@ -185,11 +188,11 @@ class Batches:
             parts.append((group.targets[chosen], group.searches[chosen], group.labels[chosen]))
             missing -= len(parts[-1][2])
             self._used += len(parts[-1][2])
-        targets, searches, labels = (torch.cat(part) for part in zip(*parts, strict=True))
+        targets, searches, labels = (np.concatenate(part) for part in zip(*parts, strict=True))
         return {
             "target": self._planes(targets),
             "image": self._planes(searches),
-            "bbox": labels.to(self.device).view(self.size, 4, 1, 1),
+            "bbox": torch.from_numpy(labels).to(self.device).view(self.size, 4, 1, 1),
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -205,8 +208,8 @@ class Batches:
         self._group: Group | None = None
         self._used = int(state["used"])
 
-    def _planes(self, pixels: Tensor) -> Tensor:
-        return pixels.to(self.device, non_blocking=True).float().sub_(self.mean)
+    def _planes(self, pixels: Pixels) -> Tensor:
+        return torch.from_numpy(pixels).to(self.device, non_blocking=True).float().sub_(self.mean)
 
     def _unfinished(self) -> Group:
         """The group that has examples left."""

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from goturn.batches import Group
+from goturn.batches import Group, Labels, Pixels
 from goturn.box import Box
 from goturn.crop import MEAN, SCALE, Planes
 from goturn.draw import Tile, annotate, sheet, shrink
@@ -32,9 +32,9 @@ def examples_sheet(groups: Iterable[Group], title: str = "") -> Image:
     most = 0
     for group in groups:
         row = [Tile(_small(_pixels(group.targets[0])), f"{group.number}: target")]
-        pairs = zip(group.searches, group.labels, strict=True)
-        for number, (search, label) in enumerate(pairs):
+        for number in range(len(group.labels)):
             caption = "true" if number == 0 else f"shifted {number}"
+            search, label = group.searches[number], group.labels[number]
             row.append(Tile(_labelled(_pixels(search), label), caption))
         most = max(most, len(row))
         tiles += row
@@ -56,7 +56,7 @@ def batch_sheet(batch: Mapping[str, Tensor], title: str = "", columns: int = 5) 
     return sheet(tiles, title=title, columns=columns, width=2 * WIDTH)
 
 
-def _pixels(planes: Tensor | Planes) -> Image:
+def _pixels(planes: Tensor | Planes | Pixels) -> Image:
     return np.ascontiguousarray(np.asarray(planes).transpose(1, 2, 0).round().astype(np.uint8))
 
 
@@ -64,7 +64,7 @@ def _small(image: Image) -> Image:
     return shrink(image, [], WIDTH)[0]
 
 
-def _labelled(search: Image, label: Tensor) -> Image:
+def _labelled(search: Image, label: Tensor | Labels) -> Image:
     box = Box(*(float(value) / SCALE * search.shape[1] for value in label))
     small, boxes = shrink(search, [box], WIDTH)
     return annotate(small, boxes)

@@ -29,8 +29,8 @@ def read(
     """The stills that have a box left, folder by folder.
 
     As in the original, boxes are left out that are too large, have negative coordinates, or no
-    extent. ``bad`` passes over annotations that cannot be used, and counts them; otherwise they are a
-    DataError, as are folders that are not there.
+    extent. ``bad`` passes over annotations that cannot be used, and counts them; otherwise they are
+    a DataError, as are folders that are not there.
     """
     found = []
     for folder in subfolders(Path(annotations)):
