@@ -181,7 +181,7 @@ class VideoFile:
 
 
 class Sheet:
-    """A contact sheet: evenly spaced frames and the last one, ``most`` and one at the most.
+    """A contact sheet: evenly spaced frames up to the last one, ``most`` and one at the most.
 
     How many frames come need not be known: when there are too many, every second is forgotten.
     """
@@ -217,7 +217,10 @@ class Sheet:
         """Draw the sheet."""
         if self._last is None:
             return []
-        if self._last.number % self._every:
+        beyond = self._last.number % self._every
+        if 0 < beyond < self._every / 2:
+            self._tiles.pop()
+        if beyond:
             self._tiles.append(self._tile(self._last))
         title = f"{Path(self.source).name}: {self._last.number + 1} frames"
         write_image(self.path, sheet(self._tiles, title=title, width=self.WIDTH))

@@ -108,7 +108,9 @@ def test_a_video_takes_frames_of_changing_size(tmp_path: Path) -> None:
     ] * 3
 
 
-@pytest.mark.parametrize(("count", "shown"), [(1, 1), (12, 12), (16, 16), (17, 9), (40, 11)])
+@pytest.mark.parametrize(
+    ("count", "shown"), [(1, 1), (12, 12), (16, 16), (17, 9), (38, 10), (40, 11)]
+)
 def test_a_sheet_of_any_number_of_frames(tmp_path: Path, count: int, shown: int) -> None:
     output = Sheet(tmp_path / "sheet.png", "frames")
     for number in range(count):
