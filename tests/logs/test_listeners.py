@@ -90,6 +90,12 @@ def test_a_terminal_has_the_bar_and_a_file_caffe_s_lines(
     assert list((tmp_path / "logs").glob("events.out.tfevents.*"))
 
 
+def test_a_folder_s_log_ends_with_the_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError), Logging(tmp_path):
+        raise InputError("the data are gone")
+    assert "torchcaffe] the data are gone" in (tmp_path / "train.log").read_text()
+
+
 def test_a_folder_of_another_run_is_refused_unless_the_run_is_resumed(tmp_path: Path) -> None:
     (tmp_path / "rows.jsonl").touch()
     with pytest.raises(InputError, match="the log of another run is in that folder"):

@@ -29,6 +29,9 @@ def command(model: str, weights: str, iterations: int, gpu: str, level: int, sta
         raise click.UsageError(f"--iterations is at least 1, got {iterations}")
     write = LogWriter()
     device = only_device(gpu, write, (275, 266, 259))
+    if device != "cpu":
+        name = torch.cuda.get_device_name(device)
+        write(Line("caffe.cpp:270", f"GPU device name: {name}"))
     net = load(model, weights, phase="TEST", level=level, stages=stage.split(","))
     write(Line("caffe.cpp:281", f"Running for {iterations} iterations."))
     _score(net.to(device), iterations, write)

@@ -52,6 +52,7 @@ class Logging:
         else:
             self.writers.append(LogWriter())
         self.start = 0
+        self.measures: Measures | None = None
         self.stack = ExitStack()
 
     def __enter__(self) -> Logging:
@@ -70,7 +71,9 @@ class Logging:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close it."""
+        """Close it; the folder's log ends with the error, if there is one."""
+        if self.folder is not None and kind is not None:
+            self.writers[-1](Line("torchcaffe", str(error) or kind.__name__, "F"))
         self.stack.close()
 
     def write(self, line: Line) -> None:
@@ -82,8 +85,9 @@ class Logging:
         """Tell all listeners."""
         if isinstance(event, events.Restored):
             self.start = event.iteration
-        if isinstance(event, events.Solving) and self.folder is not None:
-            self.listeners.append(self._measures(self.folder))
+        if isinstance(event, events.Solving) and self.folder is not None and not self.measures:
+            self.measures = self._measures(self.folder)
+            self.listeners.append(self.measures)
         for listener in self.listeners:
             listener(event)
 
