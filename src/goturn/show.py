@@ -15,7 +15,8 @@ from goturn.batches import Group, Labels, Pixels
 from goturn.box import Box
 from goturn.crop import MEAN, SCALE, Planes
 from goturn.draw import Tile, annotate, sheet, shrink
-from goturn.errors import DataError, GoturnError
+from goturn.errors import DataError
+from goturn.evaluate.plots import new_figure
 from goturn.motion import GroupStream, Motion
 from goturn.sequence import Image, Sequence
 
@@ -104,15 +105,9 @@ def law_figure(
 
     Raises GoturnError if matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise GoturnError(
-            'this needs matplotlib, which is not installed: pip install "torchcaffe[plots]"'
-        ) from None
     shifts, scales = law_draws(motion, seed, draws)
     real_shifts, real_scales = moves(sequences)
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = new_figure((11, 4.2))
     left, right = figure.subplots(1, 2)
     _panel(left, shifts, real_shifts, shift_density(motion), 1.0)
     _panel(right, scales, real_scales, scale_density(motion), motion.max_scale)

@@ -27,7 +27,7 @@ def draw(report: Report, folder: str | PathLike[str]) -> list[Path]:
 
 
 def _picture(report: Report, name: str, path: Path) -> Path:
-    figure = _figure()
+    figure = new_figure((7, 5))
     axes = figure.subplots()
     curves = {tracker: scores.curves[name] for tracker, scores in report.scores.items()}
     best_first = sorted(curves.items(), key=lambda item: -item[1].score)
@@ -44,11 +44,12 @@ def _picture(report: Report, name: str, path: Path) -> Path:
     return path
 
 
-def _figure() -> Any:
+def new_figure(size: tuple[float, float]) -> Any:
+    """An empty matplotlib figure, in inches; GoturnError if matplotlib is not installed."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise GoturnError(
             'plots need matplotlib, which is not installed: pip install "torchcaffe[plots]"'
         ) from None
-    return Figure(figsize=(7, 5), layout="constrained")
+    return Figure(figsize=size, layout="constrained")
