@@ -213,13 +213,23 @@ def test_scores(run: Run) -> None:
     assert said[6].startswith(said[5].replace("Loss: ", "loss = ") + " (* 1 = ")
 
 
+def give_inputs() -> None:
+    """Put inputs in place of the net's data layer."""
+    data = NET[NET.index("dummy_data_param") : NET.index('layer { name: "ip"')]
+    inputs = "input_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } } }\n"
+    Path("net.prototxt").write_text(NET.replace('"DummyData"', '"Input"').replace(data, inputs))
+
+
+def test_a_net_with_inputs_has_no_data_to_be_scored_on(run: Run) -> None:
+    run("train", "--solver", "solver.prototxt")
+    give_inputs()
+    status, _, err = run("test", "--model=net.prototxt", "--weights=s_iter_6.caffemodel")
+    assert status == 1
+    assert "net.prototxt: the net takes data, target as inputs, and a net is scored on data" in err
+
+
 def test_times(run: Run) -> None:
-    Path("net.prototxt").write_text(
-        NET.replace('type: "DummyData"', 'type: "Input"').replace(
-            NET[NET.index("dummy_data_param") : NET.index('layer { name: "ip"')],
-            "input_param { shape { dim: 4 dim: 3 } shape { dim: 4 dim: 2 } } }\n",
-        )
-    )
+    give_inputs()
     status, _, err = run("time", "--model=net.prototxt", "--iterations=2", "--weights=")
     said = messages(err)
     assert status == 0

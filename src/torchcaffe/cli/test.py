@@ -6,6 +6,7 @@ import click
 import torch
 
 from torchcaffe.cli._caffe import CaffeCommand, gpu_option, only_device, state_options
+from torchcaffe.errors import InputError
 from torchcaffe.load import load
 from torchcaffe.logs import Line, LogWriter, number, output_text
 from torchcaffe.net import CaffeNet
@@ -33,6 +34,11 @@ def command(model: str, weights: str, iterations: int, gpu: str, level: int, sta
         name = torch.cuda.get_device_name(device)
         write(Line("caffe.cpp:270", f"GPU device name: {name}"))
     net = load(model, weights, phase="TEST", level=level, stages=stage.split(","))
+    if net.inputs:
+        raise InputError(
+            f"{model}: the net takes {', '.join(net.inputs)} as inputs, and a net is scored on "
+            f'data that it reads itself; give it a data layer. "torchcaffe run" takes inputs'
+        )
     write(Line("caffe.cpp:281", f"Running for {iterations} iterations."))
     _score(net.to(device), iterations, write)
 
