@@ -126,7 +126,8 @@ class _Scan:
     def _match(self, value: int) -> bool:
         """Pair a value with every blob that it equals, and go on with the blob."""
         tensor = self.player.get(value)
-        if not tensor.is_floating_point() or tensor.numel() < 2:
+        count = tensor.numel()
+        if not tensor.is_floating_point() or count < 2 or count not in self.by_size:
             return False
         mine = summary(tensor)
         if not mine[1]:

@@ -114,6 +114,9 @@ class Part:
                     return (self.function(*given),)
             step = self.step(bottoms)
             if dtype == torch.float32 and nudge is None:
+                reset = getattr(step.module, "reset_state", None)
+                if reset is not None:  # each run is the first one
+                    reset()
                 return apply(step.function, step.module, bottoms)
             lane: Lane = twin(step, step.module, dtype, nudge)
             found = lane.answers(bottoms, stream())

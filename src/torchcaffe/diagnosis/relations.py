@@ -42,8 +42,9 @@ class Relation:
 
 def moments(value: Tensor) -> tuple[float, float, float]:
     """Three numbers that no reordering changes."""
-    flat = value.detach().reshape(-1).double()
-    return float(flat.sum()), float(flat.abs().sum()), float(flat.square().sum())
+    flat, double = value.detach().reshape(-1).float(), torch.double
+    total, size = flat.sum(dtype=double), flat.abs().sum(dtype=double)
+    return float(total), float(size), float(torch.linalg.vector_norm(flat, dtype=double)) ** 2
 
 
 def alike(a: tuple[float, ...], b: tuple[float, ...]) -> bool:

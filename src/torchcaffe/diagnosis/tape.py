@@ -68,6 +68,11 @@ class Op:
         return list(dict.fromkeys([*made, *(after for _, after in self.changes)]))
 
     @property
+    def shapes_only(self) -> bool:
+        """Whether it takes nothing but the shape and the type of its tensors."""
+        return self.name.endswith("_like") or self.name.startswith(("new_", "empty"))
+
+    @property
     def random(self) -> bool:
         """Whether torch's generator may decide what it gives."""
         return any(word in self.name for word in RANDOM)
@@ -94,13 +99,21 @@ class Tape:
     modules: dict[str, nn.Module] = field(default_factory=dict)
     opaque: list[str] = field(default_factory=list)
     error: Exception | None = None
+    _fed: list[frozenset[int]] = field(default_factory=list)
 
     def fed(self) -> list[frozenset[int]]:
         """For each value the inputs of the net that it depends on."""
+        if len(self._fed) != len(self.values):
+            self._fed = self._find_fed()
+        return self._fed
+
+    def _find_fed(self) -> list[frozenset[int]]:
         found: list[frozenset[int]] = [frozenset() for _ in self.values]
         for place, value in enumerate(self.inputs):
             found[value] = frozenset([place])
         for op in self.ops:
+            if op.shapes_only:
+                continue
             of = frozenset().union(*(found[value] for value in op.inputs))
             for value in op.outputs:
                 if value not in self.inputs:
