@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from goturn.train import Settings, make_batches, make_solver, read_prototxts
-from goturn_runs import answers, input_size, recipe
+from goturn_runs import answers, input_size, left_by, recipe
 from torchcaffe import Solver
 from torchcaffe.solvers import Ranks
 
@@ -23,7 +23,7 @@ MORE = 2
 def begin(folder: Path, batch: int) -> Solver:
     """The recorded run at its beginning; it shows and writes nothing."""
     path = folder / "solver.prototxt"
-    solver, net = read_prototxts(Settings(solver=path))
+    solver, net = read_prototxts(Settings(solver=path, net=folder / "net.prototxt"))
     settings = Settings(solver=path, seed=solver.random_seed, replay=True, batch=batch)
     solver.snapshot, solver.snapshot_after_train, solver.display = 0, False, 0
     batches = make_batches(settings, recipe(), input_size(folder / "run.npz"), Ranks())
@@ -39,11 +39,24 @@ def losses(run: Solver, count: int) -> list[float]:
 
 
 def replay(folder: Path) -> dict[str, object]:
-    shape = answers(folder / "run.npz")["boxes"].shape
+    recording = folder / "run.npz"
+    shape = answers(recording)["boxes"].shape
     run = begin(folder, shape[1])
+    if not left_by(recording, ".caffemodel"):
+        found: dict[str, object] = {"loss": np.float32(losses(run, shape[0]))}
+    else:
+        found = with_weights(run, shape[0])
+    for state in left_by(recording, ".solverstate"):
+        found |= resumed(run, state)
+    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return found
+
+
+def with_weights(run: Solver, iterations: int) -> dict[str, object]:
+    """Losses, weights, and the root of the sum of squares of what each weight was made of."""
     squares = {entry.value: entry.value.detach().square() for entry in run.learnable}
     trained = []
-    for _ in range(shape[0]):
+    for _ in range(iterations):
         trained += losses(run, 1)
         for value, history in zip(squares, run.history, strict=True):
             # A step subtracts the history.
@@ -53,11 +66,6 @@ def replay(folder: Path) -> dict[str, object]:
         for index, value in enumerate(blobs):
             found[f"after/{layer}/{index}"] = value.detach().numpy().copy()
             found[f"scale/{layer}/{index}"] = squares[value].sqrt().numpy()
-    for index, history in enumerate(run.history):
-        found[f"history/{index}"] = history.numpy().copy()
-    for state in folder.glob("*.solverstate"):
-        found |= resumed(run, state)
-    found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return found
 
 

@@ -42,7 +42,6 @@ def input_size(run: Path) -> int:
     return int(layer.input_param.shape[0].dim[-1])
 
 
-def weights(run: Path) -> Path:
-    """The weights that the run left."""
-    (path,) = run.parent.glob("tracker_iter_*.caffemodel")
-    return path
+def left_by(run: Path, suffix: str) -> list[Path]:
+    """The file with ``suffix`` that the run left at its end, if it did."""
+    return list(run.parent.glob(f"*_iter_{len(answers(run)['loss'])}{suffix}"))

@@ -96,16 +96,24 @@ def prepare(
 def read_prototxts(settings: Settings) -> tuple[SolverParameter, NetParameter]:
     """The solver and the net that it trains."""
     solver = proto.read_solver(settings.solver)
-    named = Path(solver.net or solver.train_net or PUBLISHED)
-    beside = settings.solver.parent / named
-    path = settings.net or (beside if beside.is_file() and not named.is_file() else named)
-    for field in ("net", "train_net"):
+    net = settings.net and proto.read_net(settings.net)
+    for field in ("train_net_param", "net_param", "train_net", "net"):
+        if net is None and solver.has(field):
+            named = getattr(solver, field)
+            net = _found(named, settings.solver) if isinstance(named, str) else named
         solver.clear(field)
     if settings.iterations is not None:
         solver.max_iter = settings.iterations
     if settings.prefix is not None:
         solver.snapshot_prefix = settings.prefix
-    return solver, proto.read_net(path)
+    return solver, net or proto.read_net(PUBLISHED)
+
+
+def _found(file: str, solver: Path) -> NetParameter:
+    """The net of a file from the current folder, as in Caffe, or else from the solver's."""
+    beside = solver.parent / file
+    path = beside if beside.is_file() and not Path(file).is_file() else Path(file)
+    return proto.read_net(path)
 
 
 def make_batches(settings: Settings, recipe: Recipe, size: int, ranks: Ranks) -> Batches:

@@ -10,7 +10,6 @@ the accumulated class of a sum that has as many terms as there were steps.
 import os
 import subprocess
 import sys
-from functools import cache
 from itertools import count, islice
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from goturn import Network, Tracker
 from goturn.batches import Batches, ReplayedGroups
 from goturn.crop import MEAN
 from goturn.sequence import Sequence
-from goturn_runs import RUNS, TRACKED, answers, input_size, recipe, videos, weights
+from goturn_runs import RUNS, TRACKED, answers, input_size, left_by, recipe, videos
 from torchcaffe.layers._exactness import accumulated, of_terms
 from torchcaffe.openblas import is_available
 from torchcaffe.parity.compare import Sensitivity
@@ -71,7 +70,8 @@ def tracked(network: Network, video: Sequence) -> np.ndarray:
 
 @pytest.mark.parametrize("run", TRACKED)
 def test_every_tracked_box_is_within_a_hundredth_of_a_pixel(run: Path) -> None:
-    network = Network.load(weights(run))
+    (weights,) = left_by(run, ".caffemodel")
+    network = Network.load(weights)
     folder = run.parent / "track_val"
     by_name = {video.name: video for video in videos("validation")}
     assert {path.name for path in folder.iterdir()} == set(by_name)
@@ -92,11 +92,12 @@ TRAINED = [
 ]
 
 
-@cache
-def replayed(run: Path, scratch: Path) -> dict[str, np.ndarray]:
-    """What our run of a recording found."""
+Found = dict[str, np.ndarray]
+
+
+def replayed(run: Path, result: Path) -> Found:
+    """What our run of a recording found, in a process of its own."""
     script = Path(__file__).parent.parent / "goturn_replay.py"
-    result = scratch / f"{run.parent.name}.npz"
     path = os.pathsep.join([str(script.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run(
         [sys.executable, str(script), str(run.parent), str(result)],
@@ -109,42 +110,37 @@ def replayed(run: Path, scratch: Path) -> dict[str, np.ndarray]:
         return dict(found)
 
 
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("replays")
-
-
 @pytest.mark.skipif(not is_available(), reason="no OpenBLAS whose kernels the original used")
 @pytest.mark.parametrize("run", TRAINED)
-class TestTraining:
-    def test_every_loss(self, run: Path, scratch: Path) -> None:
-        ours, theirs = replayed(run, scratch)["loss"], answers(run)["loss"]
-        assert ours.shape == theirs.shape
-        off = np.abs(ours - theirs) / theirs
-        assert off.max() <= 1e-4, f"iteration {off.argmax()}: {ours} and {theirs}"
+def test_training_from_the_seeds_alone(run: Path, tmp_path: Path) -> None:
+    found, losses = replayed(run, tmp_path / "found.npz"), answers(run)["loss"]
+    assert found["loss"].shape == losses.shape
+    off = np.abs(found["loss"] - losses) / losses
+    assert off.max() <= 1e-4, f"iteration {off.argmax()}: {found['loss']} and {losses}"
+    assert found["peak"] < 8e9
+    for path in left_by(run, ".caffemodel"):
+        assert_weights(found, path, steps=len(losses))
+    for path in left_by(run, ".solverstate"):
+        assert_goes_on(found, path)
 
-    def test_the_memory_it_takes(self, run: Path, scratch: Path) -> None:
-        assert replayed(run, scratch)["peak"] < 8e9
 
-    def test_final_weights(self, run: Path, scratch: Path) -> None:
-        found = replayed(run, scratch)
-        for path in run.parent.glob("*.caffemodel"):
-            theirs = {
-                f"{layer.name}/{index}": blob_array(blob)
-                for layer in read_weights_net(path).layer
-                for index, blob in enumerate(layer.blobs)
-            }
-            ours = {name: found[f"after/{name}"] for name in theirs}
-            scales = {
-                name: Sensitivity(value.astype(np.float64), found[f"scale/{name}"])
-                for name, value in theirs.items()
-            }
-            wanted = of_terms(accumulated(), len(found["loss"]))
-            assert_parity(ours, theirs, dict.fromkeys(theirs, wanted), scales)
+def assert_weights(found: Found, path: Path, steps: int) -> None:
+    """The weights are those of a caffemodel, as sums of so many steps."""
+    theirs = {
+        f"{layer.name}/{index}": blob_array(blob)
+        for layer in read_weights_net(path).layer
+        for index, blob in enumerate(layer.blobs)
+    }
+    scales = {
+        name: Sensitivity(value.astype(np.float64), found[f"scale/{name}"])
+        for name, value in theirs.items()
+    }
+    ours = {name: found[f"after/{name}"] for name in theirs}
+    assert_parity(ours, theirs, dict.fromkeys(theirs, of_terms(accumulated(), steps)), scales)
 
-    def test_the_recorded_state_goes_on_as_ours(self, run: Path, scratch: Path) -> None:
-        found = replayed(run, scratch)
-        for path in run.parent.glob("*.solverstate"):
-            for index, history in enumerate(read_state(path).history):
-                np.testing.assert_array_equal(found[f"restored/{index}"], history)
-            np.testing.assert_allclose(found["resumed"], found["unbroken"], rtol=1e-4)
+
+def assert_goes_on(found: Found, path: Path) -> None:
+    """A state was read as it is, and training went on from it as from our own."""
+    for index, history in enumerate(read_state(path).history):
+        np.testing.assert_array_equal(found[f"restored/{index}"], history)
+    np.testing.assert_allclose(found["resumed"], found["unbroken"], rtol=1e-4)

@@ -18,7 +18,7 @@ from goturn.network import PUBLISHED, TOWER, Network
 from goturn.train import SOLVER, Settings, prepare, read_prototxts
 from torchcaffe import CaffeNet, Solver, save_weights
 from torchcaffe.openblas import is_available
-from torchcaffe.proto import read_net, read_solver, read_weights_net, write_wire
+from torchcaffe.proto import format_text, read_net, read_solver, read_weights_net, write_wire
 from torchcaffe.solvers.distributed import Ranks
 from torchcaffe.solvers.snapshot import newest_snapshot
 
@@ -173,6 +173,14 @@ def test_the_original_s_arithmetic_differs_by_rounding_only(settings: Settings) 
     torchs = losses(ready(replace(settings, replay=True)))
     openblas = losses(ready(replace(settings, replay=True, arithmetic="openblas")))
     np.testing.assert_allclose(openblas, torchs, rtol=1e-4)
+
+
+def test_the_net_may_stand_in_the_solver(settings: Settings) -> None:
+    inline = format_text(narrow_param()).replace('name: "GOTURN"', 'name: "inline"')
+    settings.solver.write_text(f"{TEXT.partition('base_lr')[2]} net_param {{ {inline} }}")
+    settings.solver.write_text("base_lr" + settings.solver.read_text())
+    assert read_prototxts(settings)[1].name == "inline"
+    assert read_prototxts(replace(settings, net=PUBLISHED))[1].name == "GOTURN"
 
 
 class TestCommand:

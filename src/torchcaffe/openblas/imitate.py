@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from torchcaffe.build import Step
 from torchcaffe.errors import InputError
+from torchcaffe.layers._exactness import bitwise
 from torchcaffe.openblas.library import Array, kernels
 from torchcaffe.openblas.order import asum, axpy, axpy_rows, gemm, sum_rows
 from torchcaffe.solvers.sgd import SGD
@@ -31,8 +32,8 @@ def imitate(solver: Solver) -> None:
     """Let ``solver`` compute on the CPU as a Caffe with OpenBLAS, to the bit.
 
     Imitated are Convolution forward, InnerProduct, LRN across channels forward, Reduction's ASUM
-    and SGD. Layers that only move, compare, negate or double numbers round nothing. Raises
-    InputError for a net or solver with others, and on machines without the kernels.
+    and SGD; layers that are declared bitwise are so in any order. Raises InputError for a net or
+    solver with others, and on machines without the kernels.
     """
     kernels()
     if solver.like.dtype != torch.float32 or solver.device.type != "cpu" or solver.ranks.size > 1:
@@ -54,16 +55,15 @@ def imitate(solver: Solver) -> None:
         solver.optimizer.state[value]["history"] = history
 
 
-EXACT = {"Input", "Split", "ReLU", "Pooling", "Concat", "Dropout", "Power", "Flatten", "Eltwise"}
-
-
 def _imitate_layer(step: Step, module: nn.Module | None) -> None:
-    kind = step.kind.name
-    maker = MAKERS.get(kind)
+    maker = MAKERS.get(step.kind.name)
+    rounds = step.exactness > bitwise() or (any(step.needs.bottoms) and step.gradient > bitwise())
     if maker is not None:
         step.function = maker(step, module)
-    elif kind not in EXACT:
-        raise InputError(f'layer "{step.name}": {kind} is not among what is imitated of OpenBLAS')
+    elif rounds:
+        raise InputError(
+            f'layer "{step.name}": {step.kind.name} is not among what is imitated of OpenBLAS'
+        )
 
 
 def _convolution(step: Step, module: nn.Module | None) -> Callable[[Bottoms], Tensor]:
