@@ -19,7 +19,7 @@ from goturn.box import Box
 from goturn.sequence import Image, Sequence
 from goturn.still import Still
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
+Floats = np.ndarray[Any, np.dtype[Any]]
 
 SHAPES = ("ellipse", "rectangle", "polygon", "blob")
 TEXTURES = ("clouds", "stripes", "checks", "spots")
@@ -164,7 +164,7 @@ def texture(rng: np.random.Generator, height: int, width: int, *, coarse: bool =
     pattern = 0.7 * np.clip(pattern, -1, 1) + 0.5 * _clouds(rng, height, width, 3)
     first, second = rng.uniform(0, 255, (2, 3))
     mixed = (first + second) / 2 + (first - second) / 2 * pattern[..., None]
-    return np.clip(mixed, 0, 255).astype(np.float32)
+    return np.asarray(np.clip(mixed, 0, 255), np.float32)
 
 
 def _clouds(rng: np.random.Generator, height: int, width: int, grain: float) -> Floats:
