@@ -134,7 +134,7 @@ class Goturn(nn.Module):
             w, b = blobs[name]
             layer = nn.Linear(w.shape[1], w.shape[0])
             with torch.no_grad():
-                if name == "fc7-new" and "weight-reshape" in bugs:
+                if name == "fc6-new" and "weight-reshape" in bugs:
                     w = w.t().contiguous().reshape(w.shape)
                 layer.weight.copy_(w)
                 layer.bias.copy_(b)
