@@ -4,9 +4,11 @@ fail if they are stale."""
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -78,16 +80,56 @@ def _help(
             yield from _help(verb, below, context)
 
 
-def causes_page() -> str:
-    """docs/diagnose.md with the table of causes between its marks written anew."""
+def diagnose_page() -> str:
+    """docs/diagnose.md with its two tables, between their marks, written anew."""
+    page = _between((DOCS / "diagnose.md").read_text(), "identifiers", _causes())
+    results = json.loads((DOCS / "diagnose-suite.json").read_text())
+    return _between(page, "suite", _suite(list(results.values())))
+
+
+def _between(page: str, mark: str, lines: list[str]) -> str:
+    """The page with ``lines`` between the two comments of that name."""
+    first, last = f"<!-- {mark} -->", f"<!-- end of {mark} -->"
+    start, end = page.index(first) + len(first), page.index(last)
+    return page[:start] + "\n\n" + "\n".join(lines) + "\n\n" + page[end:]
+
+
+def _suite(results: list[dict[str, Any]]) -> list[str]:
+    """Each cause: in how many ports it was planted, found, and found where it was not."""
+    lines = ["| cause | planted | found | found where it was not |", "| --- | --- | --- | --- |"]
+    total = [0, 0, 0]
+    for name in sorted({name for port in results for name in (*port["planted"], *port["found"])}):
+        counts = [
+            sum(name in port["planted"] for port in results),
+            sum(name in port["planted"] and name in port["found"] for port in results),
+            sum(name in port["found"] and name not in port["planted"] for port in results),
+        ]
+        total = [a + b for a, b in zip(total, counts, strict=True)]
+        lines.append(f"| `{name}` | {counts[0]} | {counts[1]} | {counts[2]} |")
+    lines.append(f"| all | {total[0]} | {total[1]} | {total[2]} |")
+    several = [port for port in results if len(port["planted"]) > 1]
+    right = [port for port in results if not port["planted"]]
+    whole = sum(sorted(port["planted"]) == sorted(port["found"]) for port in several)
+    alarms = sum(bool(port["found"] or port["unexplained"]) for port in right)
+    return [
+        *lines,
+        "",
+        f"{len(results)} ports. Recall {total[1] / total[0]:.1%}, precision "
+        f"{total[1] / (total[1] + total[2]):.1%}. Of {len(several)} ports with two or three causes, "
+        f"{whole} were explained whole. False alarms in {alarms} of {len(right)} right ports.",
+    ]
+
+
+def _causes() -> list[str]:
+    """Each identifier with what a port does that has it."""
     known = {name: found.doc for name, found in all_hypotheses().items()}
     for module in training_modules():
         known.setdefault(module.IDENTIFIER, _sentence(module.__doc__))
-    lines = ["<!-- identifiers -->", "", "| cause | your port |", "| --- | --- |"]
-    lines += [f"| `{name}` | {' '.join(doc.split())} |" for name, doc in sorted(known.items())]
-    page = (DOCS / "diagnose.md").read_text()
-    start, end = page.index("<!-- identifiers -->"), page.index("<!-- end of identifiers -->")
-    return page[:start] + "\n".join(lines) + "\n\n" + page[end:]
+    return [
+        "| cause | your port |",
+        "| --- | --- |",
+        *(f"| `{name}` | {' '.join(doc.split())} |" for name, doc in sorted(known.items())),
+    ]
 
 
 def _sentence(doc: str) -> str:
@@ -104,7 +146,7 @@ def main() -> None:
     pages = (
         ("layers.md", layers_page()),
         ("cli.md", cli_page()),
-        ("diagnose.md", causes_page()),
+        ("diagnose.md", diagnose_page()),
     )
     for name, page in pages:
         path = DOCS / name

@@ -281,8 +281,13 @@ def cause(found: TrainingDiagnosis, identifier: str) -> Cause:
     return next(cause for cause in found.causes if cause.identifier == identifier)
 
 
+COUNTED: list[tuple[tuple[str, ...], tuple[str, ...], int]] = []
+"""What was planted, what was found, and how much stayed unexplained, for scripts/diagnose_suite.py."""
+
+
 def expect(found: TrainingDiagnosis, *identifiers: str) -> None:
     """Exactly these causes, nothing unexplained, and with them made in Caffe both stay together."""
+    COUNTED.append((identifiers, tuple(found.identifiers), len(found.unexplained)))
     words = [cause.words for cause in found.causes] + [one.words for one in found.unexplained]
     assert sorted(found.identifiers) == sorted(identifiers), "\n".join([*words, *found.notes])
     assert not found.unexplained, "\n".join(words)
