@@ -282,7 +282,7 @@ def cause(found: TrainingDiagnosis, identifier: str) -> Cause:
 
 
 COUNTED: list[tuple[tuple[str, ...], tuple[str, ...], int]] = []
-"""What was planted, what was found, and how much stayed unexplained, for scripts/diagnose_suite.py."""
+"""What was planted, found, and left unexplained; scripts/diagnose_suite.py reads it."""
 
 
 def expect(found: TrainingDiagnosis, *identifiers: str) -> None:
