@@ -116,7 +116,8 @@ def _suite(results: list[dict[str, Any]]) -> list[str]:
         "",
         f"{len(results)} ports. Recall {total[1] / total[0]:.1%}, precision "
         f"{total[1] / (total[1] + total[2]):.1%}. Of {len(several)} ports with two or three "
-        f"causes, {whole} were explained whole. False alarms in {alarms} of {len(right)} right ports.",
+        f"causes, {whole} were explained whole. False alarms in {alarms} of {len(right)} right "
+        f"ports.",
     ]
 
 
