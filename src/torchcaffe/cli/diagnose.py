@@ -30,7 +30,7 @@ from torchcaffe.recording import read_recording
 @click.option("--html", type=click.Path(), help="Write the story as one HTML page.")
 @click.option("--training", is_flag=True, help="Compare how it is trained, too; needs --solver.")
 @click.option("--solver", type=click.Path(), help="The solver prototxt, for --training.")
-@click.option("--iterations", default=6, show_default=True, help="How many to train side by side.")
+@click.option("--iterations", type=int, help="Side by side: 6, or 3 of large nets.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other programs.")
 @shape_option
 @own_code_options
@@ -43,7 +43,7 @@ def command(
     html: str | None,
     training: bool,
     solver: str | None,
-    iterations: int,
+    iterations: int | None,
     as_json: bool,
     shapes: tuple[str, ...],
     allow_python: bool,

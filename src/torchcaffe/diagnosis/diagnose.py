@@ -39,7 +39,7 @@ def diagnose(
     inputs: Mapping[str, Any] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     solver: str | PathLike[str] | None = None,
-    iterations: int = 6,
+    iterations: int | None = None,
     allow_python: bool = False,
     say: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
@@ -57,7 +57,7 @@ def diagnose(
     solver, iterations
         a solver prototxt, to compare the training as well: ``port`` is then what gives it, or a
         callable that returns that (``torchcaffe.diagnosis.training.TrainingPort``); the net is the
-        solver's unless it is given; so many iterations are run side by side
+        solver's unless it is given; so many iterations are run side by side, 6 or 3 if not given
     allow_python
         as for ``torchcaffe.load``
     say

@@ -168,3 +168,39 @@ def test_an_optimizer_that_has_run_keeps_its_state() -> None:
     for param, history in before.items():
         assert torch.equal(given["optimizer"].state[param]["history"], history)
         assert param.grad is not None and bool((param.grad == 1).all())
+
+
+def penalised(decay_biases: bool) -> Any:
+    """Members with a loss that has the weight decay in it."""
+
+    def members(model: nn.Module, optimizer: Any) -> dict[str, Any]:
+        def step(batch: Any) -> Tensor:
+            optimizer.zero_grad()
+            loss = F.cross_entropy(model(batch[0]), batch[1])
+            for param in model.parameters():
+                if decay_biases or param.dim() > 1:
+                    loss = loss + 0.0005 / 2 * param.square().sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return {"step": step}
+
+    return members
+
+
+def test_weight_decay_in_the_loss() -> None:
+    build = port(KIT, members=penalised(False), decay=0.0)
+    expect(diagnosed(build, solver(KIT)))
+    build = port(KIT, members=penalised(True), decay=0.0)
+    expect(diagnosed(build, solver(KIT)), "bias-decay")
+
+
+def test_code_that_computes_in_float32_only() -> None:
+    def single(model: nn.Module) -> None:
+        model.register_forward_pre_hook(lambda _, args: (args[0].float(),))
+
+    found = diagnosed(port(KIT, edit=single), solver(KIT))
+    expect(found)
+    found = diagnosed(port(KIT, edit=single, loss=lambda x, y: 2 * KIT.loss(x, y)), solver(KIT))
+    expect(found, "loss-weight")

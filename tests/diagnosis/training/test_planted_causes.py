@@ -414,3 +414,27 @@ def torchs_own(model: nn.Module) -> None:
 def test_fillers(name: str, edit: Any, identifier: str) -> None:
     kit = KITS[name]
     expect(diagnosed(port(kit, edit=edit), solver(kit)), identifier)
+
+
+def test_steps_that_keep_or_change_the_rate_themselves() -> None:
+    kit = KITS["lenet"]
+    recipe = STEP.replace("stepsize: 1000", "stepsize: 50") + SGD
+    found = diagnosed(port(kit, members=stepping(kit)), solver(kit, recipe))
+    expect(found, "schedule-missing")
+
+    def members(model: nn.Module, optimizer: Any) -> dict[str, Any]:
+        step, done = stepping(kit)(model, optimizer)["step"], 0
+
+        def changing(batch: Any) -> Tensor:
+            nonlocal done
+            for group in optimizer.param_groups:
+                group.setdefault("first", group["lr"])
+                group["lr"] = group["first"] * 0.1 ** (done // 50)
+            done += 1
+            return step(batch)
+
+        return {"step": changing}
+
+    found = diagnosed(port(kit, members=members), solver(kit, recipe))
+    assert any("changes the rate by itself" in note for note in found.notes)
+    assert "schedule-missing" not in found.identifiers

@@ -72,6 +72,21 @@ def _evidence(port: int, caffe: int, factors: Mapping[str, float]) -> dict[str, 
     return {"port": port, "caffe": caffe, "factors": dict(factors)}
 
 
+def said(port: int, caffe: int) -> list[Cause]:
+    """iter-size, where it is only said (``accumulate``) and not seen."""
+    return [
+        Cause(
+            "iter-size",
+            (),
+            Place("accumulate"),
+            f"Your update takes {port} batch{'es' * (port > 1)}, as you say.",
+            f"Caffe's iter_size is {caffe}.",
+            f"optimizer.step() after every {caffe} batches, each loss divided by {caffe}",
+            evidence={"port": port, "caffe": caffe},
+        )
+    ]
+
+
 def losses_of_sizes(runner: Runner, sizes: tuple[int, int]) -> tuple[float, float] | None:
     """The port's loss of one sample, so many times over; None if its loss is not to be had alone.
 

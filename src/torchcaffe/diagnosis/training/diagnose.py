@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,15 +10,14 @@ import torch
 from torch import nn
 
 from torchcaffe.diagnosis.findings import Cause, Place, Unexplained
-from torchcaffe.diagnosis.parameters import ParameterAlignment
-from torchcaffe.diagnosis.training import schedules, updates
-from torchcaffe.diagnosis.training.batch_sizes import batch_size_cause, losses_of_sizes
+from torchcaffe.diagnosis.training import gradients, schedules, updates
+from torchcaffe.diagnosis.training.batch_sizes import batch_size_cause, losses_of_sizes, said
 from torchcaffe.diagnosis.training.cases import UpdateCase
+from torchcaffe.diagnosis.training.dropouts import Dropouts
 from torchcaffe.diagnosis.training.gradients import GradientCase, GradientTrial
 from torchcaffe.diagnosis.training.hypotheses import hypotheses, identifiers
 from torchcaffe.diagnosis.training.initial import initial_causes
 from torchcaffe.diagnosis.training.modes import dropout_causes, observe_modes, statistics_causes
-from torchcaffe.diagnosis.training.parameters import as_shaped, pair_all, some
 from torchcaffe.diagnosis.training.preserve import preserved
 from torchcaffe.diagnosis.training.protocol import TrainingPort, training_port
 from torchcaffe.diagnosis.training.recipe import Recipe, decimal
@@ -29,10 +28,7 @@ from torchcaffe.diagnosis.training.search import Explanation, explain
 from torchcaffe.diagnosis.training.side_by_side import CLASS as TOGETHER
 from torchcaffe.diagnosis.training.side_by_side import Batches, Together, side_by_side, story
 from torchcaffe.diagnosis.training.trials import Trials
-from torchcaffe.errors import InputError
-from torchcaffe.proto.schema import NetParameter, SolverParameter
 from torchcaffe.solvers.lr_policy import learning_rate
-from torchcaffe.solvers.nets import train_net
 
 OTHERS = (
     "batch-size",
@@ -47,6 +43,9 @@ OTHERS = (
     "sampling-law",
 )
 """Causes that are read off directly, without a search."""
+
+PATIENCE = 5.0
+"""Seconds for which a step is repeated to see what it does to the rate."""
 
 DROPOUTS = {"dropout-active", "dropout-ratio"}
 """Causes that a run with masks does not make in the reference."""
@@ -69,55 +68,13 @@ class TrainingDiagnosis:
         return list(dict.fromkeys(c.identifier for c in self.causes if not c.harmless))
 
 
-def reference_for(
-    port: TrainingPort,
-    solver: SolverParameter,
-    net: NetParameter | None = None,
-    inputs: Mapping[str, Sequence[int]] | None = None,
-    alignment: ParameterAlignment | None = None,
-) -> Reference:
-    """Caffe's side, its blobs paired with the port's parameters.
-
-    solver, net
-        the solver, and its train net if it is not the one that the solver names.
-    inputs
-        shapes of inputs, in place of the prototxt's or of data layers' tops.
-    alignment
-        which parameter is which blob, as far as values say; the rest is paired by order and shape.
-
-    Raises InputError if nothing fits, and CaffeError for the files.
-    """
-    reference = Reference(solver, net if net is not None else train_net(solver).param, inputs)
-    called = Runner(port, reference).called()
-    reference.pairs, reference.statistics = pair_all(reference.net, port.model, called, alignment)
-    if alignment is not None:
-        _settle(port, reference)
-    if not reference.pairs:
-        raise InputError("none of the port's parameters could be matched with a blob of the net")
-    return reference
-
-
-def _settle(port: TrainingPort, reference: Reference) -> None:
-    """Take parameters as their shapes say, unless only the order of their values gives the net."""
-    by_values = reference.pairs
-    reference.pairs = as_shaped(by_values, reference.net, port.model)
-    runner = Runner(port, reference)
-    try:
-        if not runner.same_output():
-            by_shape, reference.pairs = reference.pairs, by_values
-            if not runner.same_output():
-                reference.pairs = by_shape
-    except Exception:  # said later, where the pass is needed
-        return
-
-
 def diagnose_training(
     port: TrainingPort,
     reference: Reference,
     *,
     build: Callable[[], Any] | None = None,
     loaded: Sequence[str] = (),
-    iterations: int = 6,
+    iterations: int | None = None,
     tell: Callable[[str], None] = lambda what: None,
 ) -> TrainingDiagnosis:
     """Compare a port's training with a solver's; the port is left as it was.
@@ -127,7 +84,7 @@ def diagnose_training(
     loaded
         layers whose weights come from a file, so that fillers do not matter.
     iterations
-        how many are run side by side.
+        how many are run side by side; by default 6, and of nets that take long 3.
     tell
         is told what is being looked at.
     """
@@ -138,13 +95,20 @@ class _Diagnosing:
     """One diagnosis, as it goes on."""
 
     def __init__(
-        self, port: TrainingPort, reference: Reference, iterations: int, tell: Callable[[str], None]
+        self,
+        port: TrainingPort,
+        reference: Reference,
+        iterations: int | None,
+        tell: Callable[[str], None],
     ) -> None:
         self.port, self.reference, self.tell = port, reference, tell
         self.runner = Runner(port, reference)
-        self.iterations = iterations
+        usual = 3 if reference.heavy else 6
+        self.iterations = usual if iterations is None else iterations
         self.found = TrainingDiagnosis()
         self.caffe = reference.recipe()
+        if not self.runner.steps:  # each batch is looked at alone
+            self.caffe = self.caffe.change(iter_size=1)
         self.recipe = self.caffe
         self.rates: schedules.Some = [1.0] * 1000
         self.trials = Trials(self.runner, self.caffe, reference.trial_size())
@@ -164,11 +128,11 @@ class _Diagnosing:
             self.found.notes.append(
                 "No optimizer was given: rates, decay, update rule and schedule are not compared."
             )
+        self._together()
         self._batch_size()
         if build is not None:
             self._initial(build, loaded)
         self._samples()
-        self._together()
         return self.found
 
     def _unpaired(self) -> None:
@@ -193,7 +157,7 @@ class _Diagnosing:
             )
         for size in dict.fromkeys((self.trials.size, self.reference.batch_size)):
             try:
-                with preserved(self.port, torch.float64), torch.no_grad():
+                with preserved(self.port), torch.no_grad():
                     self.runner.forward(self.trials.batch(0, size))
             except Exception as error:
                 failed = error
@@ -227,15 +191,8 @@ class _Diagnosing:
                 "gradients are not compared."
             )
             return
-        params = dict(self.port.model.named_parameters())
-        weights = {
-            pair.blob: some(
-                pair.to_caffe(params[pair.name].detach()),
-                self.reference.step_of(params[pair.name]),
-            ).double()
-            for pair in self.reference.pairs
-        }
-        case = GradientCase(trials, self.reference, self.caffe, self.port.model, weights)
+        exactly = gradients.CLASS if self.runner.dtype == torch.float64 else gradients.COARSE
+        case = GradientCase(trials, self.reference, self.caffe, self.port, exactly)
         explanation = explain(self.caffe, case, hypotheses("gradients"), case.residual)
         self._take(explanation, "losses and gradients, over batches and updates")
         if not explanation.left.exact:
@@ -270,7 +227,7 @@ class _Diagnosing:
             self.reference.pairs,
             self.port.optimizer,
         )
-        start = replace(self.recipe, rates=self.caffe.rates, decays=self.caffe.decays)
+        start = replace(self.recipe, rates=self.caffe.rates)
         explanation = explain(
             start, case, hypotheses("updates"), lambda recipe: updates.residual(trial, recipe)
         )
@@ -303,6 +260,8 @@ class _Diagnosing:
             self.found.notes.append("The solver has no max_iter: the schedule is not compared.")
             return
         count = min(solver.max_iter, schedules.LONGEST)
+        if port.scheduler is None and self.runner.steps and not self._rates_of_steps(count):
+            return
         curve = schedules.observe_schedule(port, count, self._port_base())
         self.rates = curve.rates
         caffe = schedules.caffe_schedule(solver)
@@ -321,6 +280,33 @@ class _Diagnosing:
         if not explanation.left.exact:
             self._unexplained("", explanation)
         self._same_here(bool(curve.breaks))
+
+    def _rates_of_steps(self, count: int) -> bool:
+        """Whether a step without a scheduler was seen to keep the rate; notes if not."""
+        theirs = schedules.caffe_schedule(self.reference.solver).rates(count)
+        changed = [int(n) for n in (theirs != theirs[0]).nonzero()[0][:1]]
+        if not changed:
+            return True
+        batch, until = self.trials.batch(0, 2), changed[0] + 2
+        with preserved(self.port, self.runner.dtype), Dropouts():
+            rates = self.runner.rates(batch, until, PATIENCE)
+        if len(rates) < until:
+            self.found.notes.append(
+                f"The step may change the rate by itself, and running it up to iteration "
+                f"{changed[0]:,}, where Caffe's changes, would take too long: the schedule is not "
+                f"compared. Give the scheduler, if there is one."
+            )
+            return False
+        moves = any(abs(rate - rates[0]) > schedules.CLASS * abs(rates[0]) for rate in rates)
+        if moves:
+            parts = [abs(a / rates[0] - b / theirs[0]) for a, b in zip(rates, theirs, strict=False)]
+            same = max(parts) <= schedules.CLASS
+            self.found.notes.append(
+                f"The step changes the rate by itself, up to iteration {until:,} "
+                f"{'as' if same else 'otherwise than'} Caffe's schedule does; what comes later is "
+                f"not compared. A scheduler would show it."
+            )
+        return not moves
 
     def _interval(self) -> None:
         """Find out how often the scheduler is stepped, where nobody says."""
@@ -368,13 +354,18 @@ class _Diagnosing:
     # The rest
 
     def _batch_size(self) -> None:
+        iter_size = self.reference.solver.iter_size
+        if not self.runner.steps:
+            self.recipe = self.recipe.change(iter_size=self.port.accumulate or 1)
         if not self.port.batch_size:
             return
+        if not self.runner.steps and self.recipe.iter_size != iter_size:
+            self.found.causes += said(self.recipe.iter_size, iter_size)
         sizes = self.port.batch_size, self.reference.batch_size
         cause = batch_size_cause(
             *sizes,
             self.recipe,
-            self.reference.solver.iter_size,
+            iter_size,
             losses_of_sizes(self.runner, sizes) if sizes[0] != sizes[1] else None,
         )
         self.found.compared.append("batch size")
@@ -409,6 +400,7 @@ class _Diagnosing:
     def _together(self) -> None:
         """Both trained side by side, Caffe by its own recipe and by the explained one."""
         usable = self.runner.runs and self.port.optimizer is not None and self.iterations > 0
+        usable = usable and self.runner.dtype == torch.float64
         wrong = {cause.identifier for cause in self.found.causes}
         if not usable or self.found.unexplained:
             return

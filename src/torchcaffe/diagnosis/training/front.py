@@ -14,17 +14,20 @@ from torch import nn
 from torchcaffe.diagnosis.diagnose import diagnose
 from torchcaffe.diagnosis.findings import Diagnosis
 from torchcaffe.diagnosis.parameters import align_parameters
-from torchcaffe.diagnosis.training.diagnose import (
-    TrainingDiagnosis,
-    diagnose_training,
-    reference_for,
-)
+from torchcaffe.diagnosis.training.diagnose import TrainingDiagnosis, diagnose_training
+from torchcaffe.diagnosis.training.prepare import missing_shapes, reference_for
 from torchcaffe.diagnosis.training.protocol import TrainingPort, training_port
 from torchcaffe.diagnosis.training.reference import Reference
 from torchcaffe.errors import CaffeError, NetWarning
 from torchcaffe.net import CaffeNet
 from torchcaffe.proto import read_net, read_solver
-from torchcaffe.proto.schema import NetParameter, SolverParameter
+from torchcaffe.proto.schema import (
+    BlobShape,
+    InputParameter,
+    LayerParameter,
+    NetParameter,
+    SolverParameter,
+)
 from torchcaffe.solvers.nets import train_net
 from torchcaffe.weights import copy_weights, read_weights
 
@@ -38,7 +41,7 @@ def diagnose_both(
     net: Path_ | None = None,
     weights: Path_ | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    iterations: int = 6,
+    iterations: int | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
     """Compare a port's forward pass and its training with a net and its solver.
@@ -52,12 +55,14 @@ def diagnose_both(
     shapes
         of inputs by name, in place of the prototxt's or of data layers' tops
     iterations
-        how many are run side by side
+        how many are run side by side; 6, or 3 of nets that take long, unless it is given
     """
     build = port if callable(port) and not isinstance(port, nn.Module) else None
     given = training_port(build() if build is not None else port)
     recipe = read_solver(Path(solver))
     param = read_net(Path(net)) if net is not None else _solvers_net(recipe, Path(fspath(solver)))
+    if shapes is None:
+        shapes = missing_shapes(param, given.model)
     alignment, loaded = None, []
     if weights is not None:
         full = CaffeNet(param, "TRAIN", inputs=shapes)
@@ -92,7 +97,7 @@ def _forward(
     shapes = {
         name: (2, *shape[1:])
         for name, shape in reference.shapes.items()
-        if name not in reference.targets or reference.net.data_layers
+        if name not in reference.targets
     }
     try:
         net = CaffeNet(_before_losses(param, reference), "TEST", inputs=shapes)
@@ -110,15 +115,21 @@ def _before_losses(param: NetParameter, reference: Reference) -> NetParameter:
     """The net without what depends on labels and targets: what a model computes."""
     tainted = set(reference.targets)
     found: NetParameter = param.copy()
-    kept = []
+    names = [name for name in reference.shapes if name not in tainted]
+    kept = [
+        LayerParameter(
+            name="inputs",
+            type="Input",
+            top=names,
+            input_param=InputParameter(
+                shape=[BlobShape(dim=list(reference.shapes[name])) for name in names]
+            ),
+        )
+    ]
     for layer in found.layer:
-        if layer.type == "Input":
-            shapes = list(layer.input_param.shape)
-            shapes = shapes * len(layer.top) if len(shapes) == 1 else shapes
-            both = [(t, s) for t, s in zip(layer.top, shapes, strict=True) if t not in tainted]
-            layer.top, layer.input_param.shape = [t for t, _ in both], [s for _, s in both]
-            kept += [layer] if both else []
-        elif tainted.isdisjoint(layer.bottom):
+        if not layer.bottom and set(layer.top) & set(reference.shapes):
+            continue  # it gives inputs
+        if tainted.isdisjoint(layer.bottom):
             kept.append(layer)
         else:
             tainted.update(set(layer.top) - set(layer.bottom))

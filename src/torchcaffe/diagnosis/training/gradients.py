@@ -11,19 +11,35 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from torchcaffe.diagnosis.findings import Gap
 from torchcaffe.diagnosis.training.dropouts import Dropouts
+from torchcaffe.diagnosis.training.parameters import some
+from torchcaffe.diagnosis.training.preserve import preserved
+from torchcaffe.diagnosis.training.protocol import TrainingPort
 from torchcaffe.diagnosis.training.recipe import Blob, Clip, Recipe
 from torchcaffe.diagnosis.training.reference import RawLoss, Reference
 from torchcaffe.diagnosis.training.run_port import Grads, Update
+
+COARSE = 2.0**-9
+"""The same of a port that computes in float32: its sums are rounded as well."""
 
 CLASS = 2.0**-18
 """Gradients this near to each other, as a part of their blob's largest, are the same: Caffe keeps
 the settings of layers as float32."""
 
 Raw = Sequence[Mapping[str, RawLoss]]
+
+
+@torch.no_grad()
+def stir(model: nn.Module) -> None:
+    """Move all parameters a little, so that none is 0 and hides what becomes of it."""
+    generator = torch.Generator().manual_seed(1701)
+    for param in model.parameters():
+        noise = torch.randn(param.shape, generator=generator, dtype=torch.float64)
+        size = float(param.float().std()) if param.numel() > 1 else 0.0
+        param.add_(noise.to(param), alpha=0.05 * (size or 1.0))
 
 
 @dataclass
@@ -39,24 +55,30 @@ class GradientTrial:
 
 @dataclass
 class GradientCase:
-    """All trials, and the reference to predict them with.
-
-    ``weights``  the port's weights by blob, in Caffe's layout, for decays added by hand.
-    """
+    """All trials, and the reference to predict them with."""
 
     trials: Sequence[GradientTrial]
     reference: Reference
     caffe: Recipe
-    model: torch.nn.Module
-    weights: Mapping[Blob, Tensor]
+    port: TrainingPort
     exactly: float = CLASS
+    weights: Grads = field(default_factory=dict)
+    """The weights of the trials by blob, for decays that are added to gradients."""
 
     def raw(self, trial: GradientTrial, recipe: Recipe) -> Raw:
         """Each batch's losses by themselves, computed once for each set of ignored labels."""
         key = tuple((name, term.ignore) for name, term in recipe.losses.items())
         if key not in trial.raw:
             net = self.reference.build(dict(key), trial.size)
-            self.reference.carry(self.model, net)
+            with preserved(self.port, torch.float64):
+                stir(self.port.model)
+                self.reference.carry(self.port.model, net)
+            self.weights = {
+                f"{entry.layer}/{entry.index}": some(
+                    entry.value.detach(), self.reference.step_of(entry.value)
+                )
+                for entry in net.learnable
+            }
             with Dropouts():
                 trial.raw[key] = [self.reference.raw_losses(net, batch) for batch in trial.batches]
         return trial.raw[key]

@@ -34,7 +34,7 @@ def observe_modes(runner: Runner, reference: Reference, batch: Mapping[str, Tens
     """Run both once as they train; the port is left as it was."""
     port = runner.port
     modules = dict(port.model.named_modules())
-    with preserved(port, torch.float64):
+    with preserved(port, runner.dtype):
         net = reference.build({}, next(iter(batch.values())).shape[0])
         reference.carry(port.model, net)
         # Every running mean starts away from any batch's, so that none moves unseen.

@@ -47,7 +47,7 @@ DIVISORS = {
     "2P": "divided by twice the number of all its elements",
 }
 
-COMPUTE = 4e9
+COMPUTE = 1e9
 """Multiply-adds of a trial's pass, at most, unless two samples alone take more."""
 
 
@@ -97,6 +97,9 @@ class Reference:
         """The train net with other labels ignored, for another batch size, frozen layers thawed."""
         param = self.param.copy()
         for layer in param.layer:
+            if layer.top and set(layer.top) <= set(self.given):
+                for unread in ("transform_param", "data_param", "image_data_param"):
+                    layer.clear(unread)
             for spec in layer.param if layer.name in thawed else ():
                 spec.lr_mult = 1.0
             if layer.name in self.stored:
@@ -169,8 +172,17 @@ class Reference:
 
     def trial_size(self) -> int:
         """The batch size of trials: the net's own unless that takes too long."""
-        each = sum(step.plan.multiply_adds for step in self.net.steps) / self.batch_size
-        return int(min(self.batch_size, max(2, COMPUTE // max(each, 1))))
+        return int(min(self.batch_size, max(2, COMPUTE // max(self._each, 1))))
+
+    @property
+    def heavy(self) -> bool:
+        """Whether a pass takes so long that there should be few."""
+        return self.trial_size() * self._each > COMPUTE / 2
+
+    @property
+    def _each(self) -> float:
+        """Multiply-adds for one sample."""
+        return sum(step.plan.multiply_adds for step in self.net.steps) / self.batch_size
 
     def step_of(self, value: Tensor) -> int:
         """Every how many elements of a blob are looked at: each, unless the net is large."""

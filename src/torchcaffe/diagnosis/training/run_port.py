@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,8 @@ class Runner:
 
     def __init__(self, port: TrainingPort, reference: Reference) -> None:
         self.port, self.reference = port, reference
+        self.dtype = torch.float64
+        """What the port computes in: float32 if its code takes no other."""
 
     @property
     def steps(self) -> bool:
@@ -162,6 +165,22 @@ class Runner:
                 after_first()
             if len(found) >= most:
                 break
+        return found
+
+    def rates(self, inputs: Mapping[str, Tensor], count: int, seconds: float) -> list[float]:
+        """The rate that each of ``count`` updates is made with; fewer if that takes too long."""
+        found: list[float] = []
+        optimizer, start = self.port.optimizer, time.perf_counter()
+        assert optimizer is not None
+        group = next((g for g in optimizer.param_groups if g.get("lr")), {"lr": 0.0})
+
+        def step(*_: Any, **__: Any) -> None:
+            found.append(float(group["lr"]))
+
+        vars(step)["_wrapped_by_lr_sched"] = True
+        vars(optimizer).update({"step": step, "_opt_called": True})
+        while len(found) < count and time.perf_counter() - start < seconds:
+            self.one_step(inputs)
         return found
 
     def one_step(self, inputs: Mapping[str, Tensor]) -> float | None:

@@ -42,6 +42,7 @@ class Change:
     layers: tuple[str, ...] = ()
     place: str = ""
     evidence: Evidence = field(default_factory=dict)
+    harmless: bool = False
 
     def cause(self, before: Gap | None = None, after: Gap | None = None) -> Cause:
         """The change as a proven cause."""
@@ -55,6 +56,7 @@ class Change:
             before,
             after,
             self.evidence,
+            harmless=self.harmless,
         )
 
 

@@ -133,7 +133,7 @@ def side_by_side(
 ) -> Together:
     """Train both on ``batches``; ``masks`` seeds Caffe's dropout stream, without it none drops."""
     port = runner.port
-    with preserved(port, torch.float64):
+    with preserved(port, runner.dtype):
         if port.optimizer is not None:
             port.optimizer.state.clear()
         size = next(iter(batches[0].values())).shape[0]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from torchcaffe.diagnosis.findings import Cause, Place
 from torchcaffe.diagnosis.training.dropouts import Dropouts
-from torchcaffe.diagnosis.training.gradients import GradientTrial
+from torchcaffe.diagnosis.training.gradients import GradientTrial, stir
 from torchcaffe.diagnosis.training.preserve import preserved
 from torchcaffe.diagnosis.training.recipe import Recipe
 from torchcaffe.diagnosis.training.reference import make_batch
@@ -36,12 +36,22 @@ class Trials:
         return make_batch(self.reference, size, number, scale=scale, ignored=self.ignored)
 
     def run(self) -> list[GradientTrial]:
-        """All trials that work; none if the first does not."""
-        with preserved(self.runner.port, torch.float64), Dropouts():
-            found = self._run()
-            if not found and not self.ignored:
+        """All trials that work; none if the first does not.
+
+        In float64; in float32 if the port's code computes in no other type.
+        """
+        for dtype in (torch.float64, torch.float32):
+            self.runner.dtype = dtype
+            notes, self.notes = self.notes, []
+            with preserved(self.runner.port, dtype), Dropouts():
+                stir(self.runner.port.model)
                 found = self._run()
-        return found
+                if not found and not self.ignored:
+                    found = self._run()
+            if found:
+                return found
+        self.notes = notes
+        return []
 
     def _run(self) -> list[GradientTrial]:
         found = []
@@ -60,8 +70,11 @@ class Trials:
         the former.
         """
         other = self.size - 1 if self.size > 2 else self.size + 1
-        scales = [30.0, *([0.01, 1000.0] if self.caffe.clip.form != "none" else [])]
-        return [(self.size, 1.0, 3), (other, 1.0, 1), *((self.size, s, 1) for s in scales)]
+        clips = self.caffe.clip.form != "none"
+        scales = [30.0] if self.runner.steps or self.runner.port.clip or clips else []
+        scales += [0.01, 1000.0] if clips else []
+        updates = 2 if self.runner.steps else 1
+        return [(self.size, 1.0, updates), (other, 1.0, 1), *((self.size, s, 1) for s in scales)]
 
     def _trial(self, size: int, scale: float, updates: int) -> GradientTrial | None:
         count = updates * max(self.caffe.iter_size, self.runner.port.accumulate or 1, 2)
