@@ -64,6 +64,12 @@ def test_refusals(folder: Path) -> None:
     with pytest.raises(InputError, match="give the net by its prototxt, and no recording"):
         diagnose(port(KIT), solver="solver.prototxt", inputs={"data": 1})
 
+    def broken() -> None:
+        raise RuntimeError("my data is not here")
+
+    with pytest.raises(InputError, match=r"raises while it is built:\n(.|\n)*my data is not here"):
+        diagnose(broken, solver="solver.prototxt")
+
 
 def run(arguments: list[str]) -> int | str | None:
     try:

@@ -14,11 +14,12 @@ from torch import nn
 from torchcaffe.diagnosis.diagnose import diagnose
 from torchcaffe.diagnosis.findings import Diagnosis
 from torchcaffe.diagnosis.parameters import align_parameters
+from torchcaffe.diagnosis.port import told
 from torchcaffe.diagnosis.training.diagnose import TrainingDiagnosis, diagnose_training
 from torchcaffe.diagnosis.training.prepare import missing_shapes, reference_for
 from torchcaffe.diagnosis.training.protocol import TrainingPort, training_port
 from torchcaffe.diagnosis.training.reference import Reference
-from torchcaffe.errors import CaffeError, NetWarning
+from torchcaffe.errors import CaffeError, InputError, NetWarning
 from torchcaffe.net import CaffeNet
 from torchcaffe.proto import read_net, read_solver
 from torchcaffe.proto.schema import (
@@ -31,15 +32,15 @@ from torchcaffe.proto.schema import (
 from torchcaffe.solvers.nets import train_net
 from torchcaffe.weights import copy_weights, read_weights
 
-Path_ = str | PathLike[str]
+PathName = str | PathLike[str]
 
 
 def diagnose_both(
     port: Any,
-    solver: Path_,
+    solver: PathName,
     *,
-    net: Path_ | None = None,
-    weights: Path_ | None = None,
+    net: PathName | None = None,
+    weights: PathName | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     iterations: int | None = None,
     say: Callable[[str], None] = lambda _: None,
@@ -58,7 +59,7 @@ def diagnose_both(
         how many are run side by side; 6, or 3 of nets that take long, unless it is given
     """
     build = port if callable(port) and not isinstance(port, nn.Module) else None
-    given = training_port(build() if build is not None else port)
+    given = training_port(_built(build) if build is not None else port)
     recipe = read_solver(Path(solver))
     param = read_net(Path(net)) if net is not None else _solvers_net(recipe, Path(fspath(solver)))
     if shapes is None:
@@ -77,6 +78,16 @@ def diagnose_both(
     return _joined(_forward(given, reference, param, weights, say), training, reference)
 
 
+def _built(build: Callable[[], Any]) -> Any:
+    """What the port's callable returns; InputError with the place in its code if it raises."""
+    try:
+        return build()
+    except CaffeError:
+        raise
+    except Exception as error:
+        raise InputError(f"the port raises while it is built:\n{told(error)}") from error
+
+
 def _solvers_net(solver: SolverParameter, path: Path) -> NetParameter:
     """The train net that the solver names: from the current folder, as in Caffe, or from its own"""
     for field in ("train_net", "net"):
@@ -90,7 +101,7 @@ def _forward(
     port: TrainingPort,
     reference: Reference,
     param: NetParameter,
-    weights: Path_ | None,
+    weights: PathName | None,
     say: Callable[[str], None],
 ) -> Diagnosis | str:
     """The forward passes in evaluation; words if they cannot be compared."""

@@ -49,7 +49,6 @@ class GradientTrial:
     batches: Sequence[Mapping[str, Tensor]]
     updates: Sequence[Update]
     size: int
-    wild: bool = False
     raw: dict[tuple[tuple[str, int | None], ...], Raw] = field(default_factory=dict)
 
 

@@ -153,7 +153,7 @@ class Reference:
         found: dict[str, tuple[int, int | None]] = {}
         indices = self.net.index_inputs
         for step in self.net.steps:
-            source = self._source(step.bottoms[-1]) if step.bottoms else ""
+            source = self.source_of(step.bottoms[-1]) if step.bottoms else ""
             if step.kind.loss and source in indices | set(self.targets) and step.indices:
                 axis = step.param.softmax_param.axis if step.kind.name == "SoftmaxWithLoss" else 1
                 term = loss_term(step, 1.0)
@@ -163,7 +163,7 @@ class Reference:
                 found[source] = (2, loss_term(step, 1.0).ignore)
         return found
 
-    def _source(self, blob: str) -> str:
+    def source_of(self, blob: str) -> str:
         """The input that a blob is a copy of."""
         for step in reversed(self.net.steps):
             if blob in step.tops and step.kind.name in ("Split", "Reshape", "Flatten"):

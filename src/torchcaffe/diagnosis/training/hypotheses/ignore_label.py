@@ -21,7 +21,7 @@ def propose(case: GradientCase, recipe: Recipe) -> Iterator[Change]:
     for name, term in recipe.losses.items():
         if term != case.caffe.losses[name] and term.ignore != case.caffe.losses[name].ignore:
             continue
-        source = case.reference._source(steps[name].bottoms[-1]) if name in steps else ""
+        source = case.reference.source_of(steps[name].bottoms[-1]) if name in steps else ""
         if source not in labels:
             continue
         classes, ignored = labels[source]
