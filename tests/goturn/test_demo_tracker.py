@@ -1,18 +1,8 @@
 """The tracker that ends the demo works, and its files stay small."""
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 
-ROOT = Path(__file__).parent.parent.parent
-
-
-def script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from script_files import ROOT, script
 
 
 def test_the_narrow_goturn_follows_the_star(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,11 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--workers", default=2, show_default=True, help="Processes that make examples.")
 @click.option("--batch", default=50, show_default=True, help="Examples in a batch.")
+@click.option(
+    "--ablate",
+    metavar="NAME",
+    help="One difference of a known port, such as per-annotation; a wrong name lists them.",
+)
 @click.option("--skip-bad", is_flag=True, help="Pass over bad images and annotations; count them.")
 @click.option("--iterations", type=int, help="Until which iteration.  [default: the solver's]")
 @click.option("--output", metavar="PREFIX", help="Where snapshots go.  [default: the solver's]")
@@ -68,6 +74,7 @@ def command(
     arithmetic: str,
     workers: int,
     batch: int,
+    ablate: str | None,
     skip_bad: bool,
     iterations: int | None,
     output: str | None,
@@ -87,12 +94,15 @@ def command(
       goturn train --alov videos/ --alov-gt boxes/ --imagenet images/ \\
           --imagenet-gt xml/ --init caffenet.caffemodel --exclude-vot2014
     """
+    from goturn import ablations
     from goturn.train import SOLVER, Settings, prepare
     from torchcaffe.logs import Logging
     from torchcaffe.solvers import Signals, joined
 
     if device == "cuda" and "LOCAL_RANK" in os.environ:
         device = f"cuda:{os.environ['LOCAL_RANK']}"
+    if ablate is not None:
+        ablations.trained(ablate)
     settings = Settings(
         solver=solver or SOLVER,
         net=net,
@@ -117,7 +127,8 @@ def command(
     ):
         if ranks.leads:
             click.echo(f"{len(videos)} videos, {len(stills)} images, batches of {batch}")
-        run = prepare(settings, stills, videos, ranks=ranks, listener=log, poll=signals.poll)
+        begin = prepare if ablate is None else partial(ablations.prepare, ablate)
+        run = begin(settings, stills, videos, ranks=ranks, listener=log, poll=signals.poll)
         run.solve(_state(resume, run))
         bad += getattr(run.feeds[0].source, "bad", Counter())
         for words, times in sorted(bad.items()):
