@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 
 from torchcaffe.diagnosis.anchors import CAFFE_KINDS, Anchor, pair_anchors
 from torchcaffe.diagnosis.layouts import Layout, alike, fitting, match, summary
@@ -223,16 +224,29 @@ class _Scan:
         for _, value in ends:
             done |= {pair.caffe for pair in self.found.at_port(value)}
         left = {name: value for name, value in outputs.items() if value not in done}
-        for name, value in ends:
-            if self.found.at_port(value) or not left or not self.fed[value]:
-                continue
-            for blob in [name] if name in left else list(left):
-                target = self._scores(value, left[blob])
-                layout = fitting(tuple(self.caffe[target].shape), self._shape(value))
-                if layout is not None:
-                    self._pair(target, value, layout, "end")
-                    del left[blob]
-                    break
+        open_ends = [(name, value) for name, value in ends if self.fed[value]]
+        for exact in (True, False):
+            if not exact:
+                left = {name: value for name, value in left.items() if not self._known(value, done)}
+            for name, value in open_ends:
+                for blob in [name] if name in left else list(left):
+                    if not self.found.at_port(value) and self._end(value, left[blob], exact):
+                        del left[blob]
+
+    def _known(self, output: int, done: set[int]) -> bool:
+        """Whether the port returns the scores that a last Softmax makes an output of."""
+        part = self.reference.makers.get(output)
+        return part is not None and part.kind == "Softmax" and part.bottoms[0] in done
+
+    def _end(self, value: int, output: int, exact: bool) -> bool:
+        """Pair what the port returns with an output, if the shapes (or the sizes) let it."""
+        target = self._scores(value, output)
+        theirs, mine = tuple(self.caffe[target].shape), self._shape(value)
+        layout = fitting(theirs, mine)
+        if layout is None or (exact and prod(theirs) != prod(mine)):
+            return False
+        self._pair(target, value, layout, "end")
+        return True
 
     def _broken_off(self) -> None:
         """Where a port raises, its last value is what the next layer with weights is applied to."""

@@ -103,10 +103,14 @@ def _drop_false_pairs(found: Examination) -> None:
             if (other is not part and part.pair in other.cuts)
             or (other is not part and part.pair.caffe in other.outside)
         ]
-        if not readers or not any(reader.state == "differs" for reader in readers):
+        # What is made twice, first wrongly, was not made the first time: it only looks alike.
+        twice = part.pair.how == "value" and any(
+            part.pair in reader.cuts and reader.pair.caffe == part.pair.caffe for reader in readers
+        )
+        if not twice and not any(reader.state == "differs" for reader in readers):
             continue
         merged = [found.cut(reader.pair, rest) for reader in readers]
-        if all(each.state == "same" for each in merged):
+        if twice or all(each.state == "same" for each in merged):
             found.pairs = rest
             swap = {id(old): new for old, new in zip(readers, merged, strict=True)}
             found.segments = [

@@ -13,6 +13,8 @@ from math import prod
 import torch
 from torch import Tensor
 
+from torchcaffe.diagnosis.layouts import mergeable
+
 Change = Callable[[Tensor], Tensor]
 
 CLOSE = 1e-5
@@ -24,9 +26,9 @@ class Relation:
     """The port's array is ``change`` of Caffe's, off by ``error`` of its norm.
 
     ``name``  "equal", "view" (another shape, the same order), "transposed", "flipped",
-    "channels reversed", "permuted" (axes in another order and shape), "reshaped" (permuted, then
-    forced into the first shape), "scaled" (each output channel by a number of its own), "shape"
-    (nothing but the shape is alike).
+    "channels reversed", "permuted" (axes in another order, merged or not), "reshaped" (permuted,
+    then forced into the first shape), "scaled" (each output channel by a number of its own),
+    "shape" (nothing but the shape is alike).
     """
 
     name: str
@@ -131,11 +133,11 @@ def _orders(caffe: tuple[int, ...], port: tuple[int, ...]) -> Iterator[Relation]
     for order in list(permutations(range(len(caffe))))[1:]:
         shape = tuple(caffe[axis] for axis in order)
         swapped = "transposed" if len(caffe) == 2 or order == (0, 1, 3, 2) else "permuted"
-        if squeezed(shape) == squeezed(port):
+        if mergeable(shape, port):
             yield _fit(swapped, _permuted(order), port, str(order))
     for order in list(permutations(range(len(caffe))))[1:]:
         shape = tuple(caffe[axis] for axis in order)
-        if squeezed(shape) != squeezed(port):
+        if not mergeable(shape, port):
             yield _fit("reshaped", _permuted(order), port, str(order))
         back = tuple(order.index(axis) for axis in range(len(caffe)))
 

@@ -18,6 +18,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
@@ -305,22 +309,23 @@ class Recorder(TorchFunctionMode):
 
     @contextmanager
     def inside(self, port: nn.Module) -> Iterator[None]:
-        """Know which module a call is made in."""
-        handles = []
-        for name, module in port.named_modules():
-            self.tape.modules[name] = module
+        """Know which module a call is made in; hooks of all modules reach scripted ones too."""
+        self.tape.modules = dict(port.named_modules())
+        paths = {id(module): name for name, module in self.tape.modules.items()}
 
-            def enter(_: nn.Module, __: Any, path: str = name) -> None:
-                self.path.append(path)
+        def enter(module: nn.Module, _: Any) -> None:
+            if id(module) in paths:
+                self.path.append(paths[id(module)])
 
-            def leave(
-                module: nn.Module, args: Any, kwargs: Any, result: Any, path: str = name
-            ) -> None:
-                self.path.pop()
-                self._bridge(module, args, kwargs, result, path)
+        def leave(module: nn.Module, args: Any, kwargs: Any, result: Any) -> None:
+            if id(module) in paths:
+                with torch._C.DisableTorchFunction():  # what is written down here is no call
+                    self._bridge(module, args, kwargs, result, self.path.pop())
 
-            handles.append(module.register_forward_pre_hook(enter))
-            handles.append(module.register_forward_hook(leave, with_kwargs=True))
+        handles = [
+            register_module_forward_pre_hook(enter),
+            register_module_forward_hook(leave, with_kwargs=True),
+        ]
         try:
             yield
         finally:

@@ -24,8 +24,8 @@ def related(state: State, *names: str) -> Iterator[tuple[Part, Anchor]]:
 
 def columns(anchor: Anchor) -> tuple[int, ...] | None:
     """The order of the axes that a fully connected layer's weights are laid out for."""
-    order = anchor.relation.detail
-    if anchor.part.kind != "InnerProduct" or not order.startswith("(0,") or "read" in order:
+    order = anchor.relation.detail.rpartition("read as ")[2]
+    if anchor.part.kind != "InnerProduct" or not order.startswith("(0,"):
         return None
     return tuple(int(axis) for axis in order.strip("()").split(","))
 

@@ -46,10 +46,19 @@ def _guesses(state: State, part: Part, right: list[float]) -> Iterator[list[floa
     yield right[::-1]
     yield [1.0 / count] * count
     for place in range(count):
-        yield [0.0 if n == place else c for n, c in enumerate(right)]
+        for number in (0.0, *_said(state), 0.5):
+            yield [number if n == place else c for n, c in enumerate(right)]
     fitted = _fitted(state, part)
     for digits in (5, 3, 1) if fitted is not None else ():
         yield [float(f"{value:.{digits}g}") for value in fitted or ()]
+
+
+def _said(state: State) -> list[float]:
+    """The numbers that the port multiplies by or divides through."""
+    calls = state.segment.calls("mul", "div", "add", "sub")
+    said = [(op.name, each) for op in calls for each in (*op.args[1:], op.kwargs.get("alpha"))]
+    numbers = [(name, float(each)) for name, each in said if isinstance(each, (int, float))]
+    return [1 / each if name == "div" and each else each for name, each in numbers]
 
 
 def _fitted(state: State, part: Part) -> list[float] | None:
