@@ -15,7 +15,7 @@ from torchcaffe.diagnosis.anchors import CAFFE_KINDS, Anchor, pair_anchors
 from torchcaffe.diagnosis.layouts import Layout, alike, fitting, match, summary
 from torchcaffe.diagnosis.reference import Reference, Values
 from torchcaffe.diagnosis.tape import Op, Player, Ref, Tape
-from torchcaffe.diagnosis.weighted import argument, weighted
+from torchcaffe.diagnosis.weighted import KINDS, argument, weighted
 
 TRANSPARENT = (
     "pad", "contiguous", "permute", "transpose", "view", "reshape", "flatten", "squeeze",
@@ -250,11 +250,14 @@ class _Scan:
 
     def _broken_off(self) -> None:
         """Where a port raises, its last value is what the next layer with weights is applied to."""
+        self.found.pairs += self.found.soft
         paired = {id(anchor.part) for anchor in self.found.anchors}
         left = [part for part in self.reference.parts if part.kind in CAFFE_KINDS]
         left = [part for part in left if id(part) not in paired]
         following = next((p for p in left if not self.found.at_caffe(p.bottoms[0])), None)
         value = self.tape.outputs[-1][1] if self.tape.outputs else None
+        if self.tape.failed not in KINDS:
+            return
         if following is None or value is None or self.found.at_port(value):
             return
         bottom = following.bottoms[0]

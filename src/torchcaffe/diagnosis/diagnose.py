@@ -206,6 +206,11 @@ def _diagnosis(
     error = ""
     if tape.error is not None:
         error = _failed(tape, found)
+    elif len(left) == len(order):
+        error = (
+            "Nothing of the port could be aligned with the net: what it returns is none of the "
+            "net's outputs, in number and shape."
+        )
     notes += _odd_ends(found, left)
     if another_net(found):
         there = [name for row in matched if row.state == "same" for name in row.layers]
@@ -237,7 +242,7 @@ def another_net(found: Examination) -> bool:
     weighty = [part for part in reference.parts if part.kind in CAFFE_KINDS and part.blobs]
     if len(weighty) < 3 or found.alignment.tape.error is not None:
         return False
-    same = sum(part.state == "same" for part in found.segments)
+    same = sum(len(part.parts) for part in found.segments if part.state == "same")
     close = [anchor for anchor in anchors if anchor.relation.name not in ("numel", "other size")]
     return len(close) < ALIGNED * len(weighty) and same < ALIGNED * len(reference.parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ class Examination:
     pairs: list[Pair]
     segments: list[Segment] = field(default_factory=list)
     worst: dict[int, int] = field(default_factory=dict)
+    spent: float = 0.0
+    """The seconds that were spent on explaining: with many, fewer mistakes at once are tried."""
     known: set[str] = field(default_factory=set)
     """The causes that were proven so far."""
 
@@ -158,7 +161,10 @@ def _alone(found: Examination, part: Segment) -> Answer:
     if part.gap.passed:  # it is as sensitive as that
         part.state = "same"
         return Answer(part)
-    result: Explanation = explain(part, found.worst[id(part)], found.known)
+    started = time.perf_counter()
+    depth = next((n for n, most in ((3, 20.0), (2, 40.0)) if found.spent < most), 1)
+    result: Explanation = explain(part, found.worst[id(part)], found.known, depth)
+    found.spent += time.perf_counter() - started
     if result.steps:
         found.known |= {name for name, _ in result.steps}
         return Answer(part, causes(part, result))

@@ -46,22 +46,24 @@ class _Child:
     cost: float
 
 
-def explain(segment: Segment, sample: int, known: Collection[str] = ()) -> Explanation:
+def explain(
+    segment: Segment, sample: int, known: Collection[str] = (), most: int = DEPTH
+) -> Explanation:
     """The fewest and likeliest changes with which the port's numbers are Caffe's.
 
     A mistake is seldom made once: the causes ``known`` of other segments are tried first.
     """
     if known:
-        found = _explain(segment, sample, sorted(known))
+        found = _explain(segment, sample, sorted(known), most)
         if found.steps:
             return found
-    return _explain(segment, sample, all_hypotheses())
+    return _explain(segment, sample, all_hypotheses(), most)
 
 
-def _explain(segment: Segment, sample: int, names: Collection[str]) -> Explanation:
+def _explain(segment: Segment, sample: int, names: Collection[str], most: int) -> Explanation:
     start = State(segment, segment.parts, {}, sample)
     frontier, tried = [start], 0
-    for depth in range(DEPTH):
+    for depth in range(most):
         children: list[_Child] = []
         for state in frontier:
             own = list(_children(state, names))
@@ -72,7 +74,7 @@ def _explain(segment: Segment, sample: int, names: Collection[str]) -> Explanati
                     return Explanation(child.state.steps, gap, tried, child.state)
             children += own
         children.sort(key=lambda child: child.distance)
-        if depth == DEPTH - 1 or tried > MOST:
+        if depth == most - 1 or tried > MOST:
             break
         likely = [child for child in children if child.state.steps[-1][1].cost <= 0]
         best = _first([*children[: WIDTH[depth]], *likely[: WIDTH[depth]]])

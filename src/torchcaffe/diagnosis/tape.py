@@ -103,6 +103,8 @@ class Tape:
     modules: dict[str, nn.Module] = field(default_factory=dict)
     opaque: list[str] = field(default_factory=list)
     error: Exception | None = None
+    failed: str = ""
+    """The call that raised."""
     _fed: list[frozenset[int]] = field(default_factory=list)
 
     def fed(self) -> list[frozenset[int]]:
@@ -163,14 +165,17 @@ Edit = Callable[[Op, tuple[Any, ...], dict[str, Any]], Any]
 class Player:
     """Runs a tape's calls again, one after the other, on tensors of one's own."""
 
-    def __init__(self, tape: Tape, edits: Mapping[int, Edit] | None = None) -> None:
-        self.tape, self.edits = tape, edits or {}
+    def __init__(
+        self, tape: Tape, edits: Mapping[int, Edit] | None = None, widened: bool = False
+    ) -> None:
+        self.tape, self.edits, self.widened = tape, edits or {}, widened
         self.at: dict[int, Tensor] = {}
 
     def put(self, value: int, tensor: Tensor) -> None:
         """Let a value be ``tensor`` from now on."""
         like = self.tape.values[value].tensor
-        self.at[value] = tensor.to(like.device, like.dtype, copy=True)
+        kind = tensor.dtype if self.widened else like.dtype
+        self.at[value] = tensor.to(like.device, kind, copy=True)
 
     def get(self, value: int) -> Tensor:
         """A value: put, made, or what was recorded of one that depends on no call."""
@@ -209,13 +214,16 @@ def replay(
     edits: Mapping[int, Edit] | None = None,
 ) -> dict[int, Tensor]:
     """The ``wanted`` values of a part of the tape, from ``given`` ones."""
-    player = Player(tape, edits)
+    ops = tape.slice(wanted, set(given))
+    # Where every call is edited, so that none is in half precision, nothing is put in it either.
+    widened = bool(edits) and all(op.index in (edits or {}) for op in ops)
+    player = Player(tape, edits, widened)
     found: dict[int, Tensor] = {}
     for value, tensor in given.items():
         player.put(value, tensor)
         if value in wanted:
             found[value] = player.at[value].clone()
-    for op in tape.slice(wanted, set(given)):
+    for op in ops:
         player.run(op)
         found |= {value: player.at[value].clone() for value in op.outputs if value in wanted}
     return found | {value: player.get(value) for value in wanted if value not in found}
@@ -255,7 +263,11 @@ class Recorder(TorchFunctionMode):
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         versions = [_version(tensor) for tensor in given]
         held = tree_map(self._ref, (args, kwargs)) if _interesting(func) else None
-        result = func(*args, **kwargs)
+        try:
+            result = func(*args, **kwargs)
+        except Exception:
+            self.tape.failed = name_of(func)
+            raise
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         name = name_of(func)
         changed = [
@@ -366,9 +378,22 @@ def record(port: nn.Module, inputs: Sequence[Tensor], keywords: Sequence[str] = 
     except Exception as error:
         tape.error = error
         return tape
-    for path, tensor in answers(answer):
-        tape.outputs.append((path, recorder.number(tensor)))
+    ends = answers(answer)
+    fed, numbers = tape.fed(), [recorder.number(tensor) for _, tensor in ends]
+    if not any(number < len(fed) and fed[number] for number in numbers):
+        # It came from outside of torch's functions: the whole port is one call.
+        held: Any = (tuple(Ref(value) for value in tape.inputs), {})
+        recorder.write(_tensors_of(port), type(port).__name__, held, [t for _, t in ends], ())
+        made = [leaf.value for leaf in tree_leaves(tape.ops[-1].result) if isinstance(leaf, Ref)]
+        numbers = made
+        tape.opaque.append("")
+    tape.outputs = [(path, number) for (path, _), number in zip(ends, numbers, strict=True)]
     return tape
+
+
+def _tensors_of(port: nn.Module) -> Callable[..., Any]:
+    """The port as a function that gives the tensors of its answer."""
+    return lambda *given: [tensor for _, tensor in answers(port(*given))]
 
 
 def answers(answer: Any, path: str = "") -> list[tuple[str, Tensor]]:

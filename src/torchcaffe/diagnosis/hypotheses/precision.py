@@ -64,7 +64,10 @@ def _weights_alone(state: State) -> Iterator[Proposal]:
 def _rounded(part: Part, kind: torch.dtype) -> Part:
     if not part.blobs or part.function is not None:
         return part
-    return part.with_blobs(*(blob.to(kind) for blob in part.blobs))
+    blobs = part.blobs
+    if part.kind == "BatchNorm" and bool(blobs[2]):  # a port stores what was divided
+        blobs = (blobs[0] / blobs[2], blobs[1] / blobs[2], torch.ones(1))
+    return part.with_blobs(*(blob.to(kind) for blob in blobs))
 
 
 def _in_full(op: Op, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
