@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from planted import alex, dense, residual, small
+from planted.strangers import STRANGERS
 from planted.styles import STYLES
 from torchcaffe.net import CaffeNet
 
@@ -59,6 +60,8 @@ class Case:
     def build(self, net: CaffeNet) -> nn.Module:
         """The port, with the weights of ``net``, as its author would hand it over."""
         blobs = {layer: [v.detach().clone() for v in vs] for layer, vs in net.params.items()}
+        if self.style in STRANGERS:
+            return STRANGERS[self.style][1](blobs, frozenset(self.bugs)).eval()
         if self.style:
             return STYLES[self.style][1](blobs)
         return PORTS[self.architecture][0](blobs, frozenset(self.bugs)).eval()
@@ -68,4 +71,11 @@ SINGLE = [Case(name, (bug,)) for name, (_, bugs) in PORTS.items() for bug in bug
 SEVERAL = [Case(name, tuple(bugs)) for name, *bugs in TOGETHER]
 RIGHT = [Case(name, ()) for name in PORTS]
 RIGHT += [Case(name, (), style) for style, (name, _) in STYLES.items()]
+STRANGE = [
+    Case(architecture, bugs, style)
+    for style, (architecture, _, planted) in STRANGERS.items()
+    for bugs in planted
+]
+SEVERAL += [case for case in STRANGE if case.bugs]
+RIGHT += [case for case in STRANGE if not case.bugs]
 CASES = [*SINGLE, *SEVERAL, *RIGHT]
