@@ -47,7 +47,7 @@ DOCS = ROOT / "docs" / "ablations"
 PAGE = ROOT / "docs" / "why-ports-converge-worse.md"
 ORIGINAL = "original"
 
-SEEDS = (800, 801, 802, 803, 804)
+SEEDS = (800, 801, 802, 803, 804, 805, 806)
 ITERATIONS = 800
 STEPSIZE = 500
 RATE = 3e-6
