@@ -2,8 +2,9 @@
 
     python examples/goturn/draw_clip.py [FOLDER]
 
-The star is a shape that training never draws, and the seed is another. Seeds 2026 to 2033 were
-looked at; this one shows a fair share of what happens: light, size and background change.
+The star is a shape that training never draws, and the seed is another. The clip was chosen among
+the seeds 2026 to 2033, whose mean overlaps, before the video was compressed, lay between 0.36 and
+0.74, 0.55 on average (0.09 for a box that stays where it was put); this one is the second best.
 """
 
 from __future__ import annotations
