@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 help:
-	@echo "make demo        convert the real ResNet-50, prove it against real Caffe, write a report"
+	@echo "make demo        convert a real ResNet-50, prove it against real Caffe; track an object"
 	@echo "make test        the whole test suite"
 	@echo "make check       format, lint, types, generated docs"
 	@echo "make docs        write docs/layers.md and docs/cli.md from the code"

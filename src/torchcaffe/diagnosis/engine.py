@@ -161,10 +161,10 @@ def _alone(found: Examination, part: Segment) -> Answer:
     if part.gap.passed:  # it is as sensitive as that
         part.state = "same"
         return Answer(part)
-    started = time.perf_counter()
+    started = time.thread_time()
     depth = next((n for n, most in ((3, 20.0), (2, 40.0)) if found.spent < most), 1)
     result: Explanation = explain(part, found.worst[id(part)], found.known, depth)
-    found.spent += time.perf_counter() - started
+    found.spent += time.thread_time() - started
     if result.steps:
         found.known |= {name for name, _ in result.steps}
         return Answer(part, causes(part, result))
