@@ -143,6 +143,23 @@ def padded(blobs: Blobs, bugs: frozenset[str]) -> nn.Module:
     return net
 
 
+class Measured(nn.Module):
+    """FCN's kind of code: pools and pads by sizes that it asks for."""
+
+    def __init__(self, blobs: Blobs, bugs: frozenset[str]) -> None:
+        super().__init__()
+        self.net, self.bugs = ResNet18(blobs, bugs), bugs
+
+    def forward(self, x: Tensor) -> Tensor:
+        net = self.net
+        x = net.maxpool(F.relu(net.bn1(net.conv1(x))))
+        x = net.layer3(net.layer2(net.layer1(x)))
+        kernel = x.size(2) if "pool-kind" in self.bugs else x.size()[2:]
+        pool = F.max_pool2d if "pool-kind" in self.bugs else F.avg_pool2d
+        x = net.fc(pool(x, kernel_size=kernel).view(x.size(0), x.size(1)))
+        return F.softmax(x, dim=1)
+
+
 STRANGERS: dict[str, tuple[str, Build, tuple[tuple[str, ...], ...]]] = {
     "unfolded": ("lenet", Unfolded, (
         (), ("conv-flip",), ("weight-transpose", "fc-bias"), ("flatten-order", "softmax-twice"),
@@ -156,5 +173,8 @@ STRANGERS: dict[str, tuple[str, Build, tuple[tuple[str, ...], ...]]] = {
     "looped_k": ("caffenet", partial(Looped, k=2.0), (("lrn-alpha",),)),
     "scripted": ("caffenet", Scripted, ((), ("lrn-alpha",), ("channel-order", "relu-missing"))),
     "padded": ("resnet18", padded, (("pool-rounding",), ("pool-rounding", "batchnorm-eps"))),
+    "measured": ("resnet18", Measured, (
+        (), ("pool-rounding",), ("pool-rounding", "pool-kind"),
+    )),
 }  # fmt: skip
 """Architecture, port and what is planted in it."""

@@ -196,6 +196,7 @@ def segment(
     ops = tape.slice([pair.port], set(standing)) if pair.port not in standing else []
     read = {value for op in ops for value in op.inputs} | {before for op in ops for before, _ in
             op.changes}  # fmt: skip
+    read |= {value for op in ops for value in op.measured}
     if not ops:
         read = {pair.port}
     cuts = tuple(p for value, p in standing.items() if value in read)

@@ -26,6 +26,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_leaves, tree_map
 
 from torchcaffe.diagnosis.findings import Place
+from torchcaffe.diagnosis.sizes import followed, kept, resolved, sizes
 
 TORCH = str(Path(torch.__file__).parent)
 HERE = str(Path(__file__).parent)
@@ -75,6 +76,12 @@ class Op:
     def shapes_only(self) -> bool:
         """Whether it takes nothing but the shape and the type of its tensors."""
         return self.name.endswith("_like") or self.name.startswith(("new_", "empty"))
+
+    @property
+    def measured(self) -> set[int]:
+        """The values whose sizes it uses."""
+        found = (each for leaf in tree_leaves((self.args, self.kwargs)) for each in sizes(leaf))
+        return {value for each in found for value in each.reads}
 
     @property
     def random(self) -> bool:
@@ -185,10 +192,7 @@ class Player:
 
     def run(self, op: Op) -> None:
         """One call; what it changes in place is changed here too."""
-        args, kwargs = tree_map(
-            lambda leaf: self.get(leaf.value) if isinstance(leaf, Ref) else leaf,
-            (op.args, op.kwargs),
-        )
+        args, kwargs = tree_map(self._given, (op.args, op.kwargs))
         edit = self.edits.get(op.index)
         with torch.no_grad(), autocast(op):
             made = op.func(*args, **kwargs) if edit is None else edit(op, args, kwargs)
@@ -197,6 +201,11 @@ class Player:
         for ref, tensor in zip(tree_leaves(op.result), tree_leaves(made), strict=True):
             if isinstance(ref, Ref):
                 self.at[ref.value] = tensor
+
+    def _given(self, leaf: Any) -> Any:
+        if isinstance(leaf, Ref):
+            return self.get(leaf.value)
+        return resolved(leaf, self.at, lambda value: self.tape.values[value].tensor)
 
     def again(self, op: Op, value: int, tensor: Tensor) -> Tensor:
         """What a call makes first, with one value replaced, leaving everything as it is."""
@@ -270,6 +279,8 @@ class Recorder(TorchFunctionMode):
             raise
         made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         name = name_of(func)
+        if name in ("shape", "size") and given and id(given[0]) in self.known:
+            return followed(self.number(given[0]), result, _axis(given[0], result, args, kwargs))
         changed = [
             tensor
             for tensor, version in zip(given, versions, strict=True)
@@ -293,7 +304,7 @@ class Recorder(TorchFunctionMode):
         )
 
     def _ref(self, leaf: Any) -> Any:
-        return Ref(self.number(leaf)) if isinstance(leaf, Tensor) else leaf
+        return Ref(self.number(leaf)) if isinstance(leaf, Tensor) else kept(leaf)
 
     def _made(self, leaf: Any, index: int, changed: Sequence[Tensor]) -> Any:
         if not isinstance(leaf, Tensor):
@@ -452,6 +463,13 @@ def name_of(func: Any) -> str:
 def _interesting(func: Any) -> bool:
     name = getattr(func, "__name__", "")
     return name not in ("__set__", "__repr__", "__format__", "backward", "__hash__")
+
+
+def _axis(tensor: Tensor, result: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The axis whose size was asked for; None for the whole shape."""
+    if isinstance(result, tuple):
+        return None
+    return int(args[1] if len(args) > 1 else kwargs["dim"]) % tensor.dim()
 
 
 def _in_place(name: str, kwargs: Mapping[str, Any]) -> bool:

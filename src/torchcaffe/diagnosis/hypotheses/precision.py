@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch.utils._pytree import tree_map
 
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
-from torchcaffe.diagnosis.reference import Part
+from torchcaffe.diagnosis.hypotheses._tools import begun
+from torchcaffe.diagnosis.reference import Part, Parts
 from torchcaffe.diagnosis.tape import Op
 
 HALF = (torch.float16, torch.bfloat16)
@@ -29,7 +31,7 @@ def precision(state: State) -> Iterator[Proposal]:
         edits = {op.index: _in_full for op in state.segment.ops}
         blobs = tuple(_rounded(part, kind) for part in state.parts)
         name = str(kind).removeprefix("torch.")
-        for parts in (None, blobs):
+        for parts in (None, blobs, _on_rounded(state, blobs, kind)):
             yield Proposal(
                 layers=state.segment.layers,
                 code=f"Your code computes in {name}, with {11 if kind == HALF[0] else 8} bits.",
@@ -43,6 +45,15 @@ def precision(state: State) -> Iterator[Proposal]:
             )
     if not low:
         yield from _weights_alone(state)
+
+
+def _on_rounded(state: State, parts: Parts, kind: torch.dtype) -> Parts:
+    """The layers on inputs that were rounded before, as the port's own calls get them."""
+    values = state.segment.alignment.tape.values
+    for pair in state.segment.cuts:
+        if values[pair.port].tensor.dtype == kind and pair.caffe in state.segment.outside:
+            parts = begun(replace(state, parts=parts), pair.caffe, lambda x: x.to(kind).to(x.dtype))
+    return parts
 
 
 def _weights_alone(state: State) -> Iterator[Proposal]:
