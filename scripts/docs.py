@@ -15,6 +15,7 @@ import click
 from goturn.cli import cli as goturn_cli
 from torchcaffe.cli import cli as torchcaffe_cli
 from torchcaffe.diagnosis.hypotheses._registry import all_hypotheses
+from torchcaffe.diagnosis.training.diagnose import OTHERS
 from torchcaffe.diagnosis.training.hypotheses import modules as training_modules
 from torchcaffe.layers._registry import LayerType, layer_types
 from torchcaffe.proto.schema import LayerParameter
@@ -126,6 +127,8 @@ def _causes() -> list[str]:
     known = {name: found.doc for name, found in all_hypotheses().items()}
     for module in training_modules():
         known.setdefault(module.IDENTIFIER, _sentence(module.__doc__))
+    for name, sentence in OTHERS.items():
+        known.setdefault(name, sentence)
     return [
         "| cause | your port |",
         "| --- | --- |",

@@ -30,18 +30,18 @@ from torchcaffe.diagnosis.training.side_by_side import Batches, Together, side_b
 from torchcaffe.diagnosis.training.trials import Trials
 from torchcaffe.solvers.lr_policy import learning_rate
 
-OTHERS = (
-    "batch-size",
-    "batchnorm-momentum",
-    "batchnorm-train-mode",
-    "batchnorm-updates-frozen",
-    "dropout-active",
-    "dropout-ratio",
-    "filler-fan",
-    "filler-kind",
-    "random-stream",
-    "sampling-law",
-)
+OTHERS = {
+    "batch-size": "A batch has another number of examples than Caffe's.",
+    "batchnorm-momentum": "Running statistics move at another pace than Caffe's.",
+    "batchnorm-train-mode": "Running statistics stand still, or the batch's own are not used.",
+    "batchnorm-updates-frozen": "Running statistics move where Caffe's are frozen.",
+    "dropout-active": "Dropout is active, or not, where it is the other way around in Caffe.",
+    "dropout-ratio": "Dropout leaves out another part than Caffe's.",
+    "filler-fan": "Initial weights spread as another count of inputs or outputs has it.",
+    "filler-kind": "Initial weights follow another law than Caffe's filler.",
+    "random-stream": "The same law, other draws: no defect.",
+    "sampling-law": "Examples are not distributed as the reference's.",
+}
 """Causes that are read off directly, without a search."""
 
 PATIENCE = 5.0
