@@ -165,8 +165,14 @@ class _Scan:
         return []
 
     def _top(self, anchor: Anchor) -> int:
-        """What a call makes: of a BatchNorm with a weight, what Caffe's Scale behind it makes."""
+        """What a call makes: of a BatchNorm with a weight, what Caffe's Scale behind it makes; of
+        weights with a BatchNorm folded in, what the last of those makes."""
         top = anchor.part.tops[0]
+        while anchor.relation.name == "scaled":
+            behind = [part for part in self.reference.parts if top in part.bottoms]
+            if len(behind) != 1 or behind[0].kind not in ("BatchNorm", "Scale"):
+                break
+            top = behind[0].tops[0]
         if anchor.call.kind == "norm" and isinstance(argument(anchor.call.op, "weight"), Ref):
             behind = [part for part in self.reference.parts if top in part.bottoms]
             if len(behind) == 1 and behind[0].kind == "Scale":

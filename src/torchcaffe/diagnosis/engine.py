@@ -33,6 +33,8 @@ class Examination:
     def judge(self, part: Segment) -> bool:
         """Whether a segment agrees on every sample; its gap is that of the worst."""
         for sample in range(len(self.samples)):
+            if part.gap is not None and not part.gap.passed and part.close(sample):
+                continue  # it differs already, and here no more
             gap = part.judge(sample=sample, strict=False)
             if part.gap is None or gap.share > part.gap.share:
                 part.gap = gap
@@ -46,6 +48,11 @@ class Examination:
         found = segment(self.alignment, self.samples, pair, self.pairs if pairs is None else pairs)
         self.judge(found)
         return found
+
+    def agrees(self, pair: Pair, pairs: Sequence[Pair]) -> bool:
+        """Whether the segment that ends at a pair agrees on every sample."""
+        part = segment(self.alignment, self.samples, pair, pairs)
+        return all(part.judge(sample=n, strict=False).passed for n in range(len(self.samples)))
 
 
 def examine(alignment: Alignment, samples: Sequence[Values], say: Say) -> Examination:
@@ -112,8 +119,8 @@ def _drop_false_pairs(found: Examination) -> None:
         )
         if not twice and not any(reader.state == "differs" for reader in readers):
             continue
-        merged = [found.cut(reader.pair, rest) for reader in readers]
-        if twice or all(each.state == "same" for each in merged):
+        if twice or all(found.agrees(reader.pair, rest) for reader in readers):
+            merged = [found.cut(reader.pair, rest) for reader in readers]
             found.pairs = rest
             swap = {id(old): new for old, new in zip(readers, merged, strict=True)}
             found.segments = [

@@ -93,8 +93,21 @@ class Segment:
         """Caffe's output, or that of changed parts, as the port lays it out."""
         if parts is None:
             return self.layout.change(self.samples[sample][self.pair.caffe])
-        values = run_parts(parts, self.given(sample))
-        return self.layout.change(values[self.pair.caffe])
+        return self.layout.change(self.values(parts, sample)[self.pair.caffe])
+
+    def values(self, parts: Parts, sample: int) -> Values:
+        """All values of changed parts; what stands before the first change is known."""
+        own = {id(part) for part in self.parts}
+        known, clean = self.samples[sample], set(self.outside)
+        values, rest = self.given(sample), []
+        for part in parts:
+            if id(part) in own and clean.issuperset(part.bottoms):
+                clean.update(part.tops)
+                values |= {top: known[top] for top in part.tops}
+            else:
+                clean.difference_update(part.tops)
+                rest.append(part)
+        return run_parts(rest, values)
 
     def port(self, sample: int = 0, edits: Mapping[int, Edit] | None = None) -> Tensor:
         """The port's output on Caffe's own input."""
@@ -134,6 +147,13 @@ class Segment:
             name, mine.numpy(), theirs.cpu().numpy(), most, self._strays(used, sample, mine)
         )
         return _gap(found)
+
+    def close(self, sample: int) -> bool:
+        """Whether the port is no farther off than rounding may be taken to be."""
+        try:
+            return error(self.port(sample), self.caffe(sample=sample)) <= WIDE
+        except Exception:  # where the port's code fails it is not
+            return False
 
     def _strays(self, parts: Parts, sample: int, mine: Tensor) -> Sensitivity | None:
         if not parts:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from torchcaffe.diagnosis import hypotheses
 from torchcaffe.diagnosis.anchors import Anchor
-from torchcaffe.diagnosis.reference import Part, Parts, Values, run_parts
+from torchcaffe.diagnosis.reference import Part, Parts, Values
 from torchcaffe.diagnosis.segments import Segment
 from torchcaffe.diagnosis.tape import Edit, Op
 from torchcaffe.diagnosis.weighted import argument
@@ -60,7 +60,7 @@ class State:
     @cached_property
     def values(self) -> Values:
         """All values of Caffe's side."""
-        return run_parts(self.parts, self.segment.given(self.sample))
+        return self.segment.values(self.parts, self.sample)
 
     @cached_property
     def caffe(self) -> Tensor:
