@@ -39,7 +39,7 @@ class Relation:
     @property
     def same(self) -> bool:
         """Whether the values are Caffe's, each of them, in whatever order."""
-        return self.name not in ("scaled", "shape", "numel")
+        return self.name not in ("scaled", "shape", "numel", "other size")
 
 
 def moments(value: Tensor) -> tuple[float, float, float]:
