@@ -145,20 +145,21 @@ def _record(
 ) -> _Result:
     """Hand every step to the outputs; what stops the run is part of the result."""
     result, start = _Result(), time.perf_counter()
-    try:
-        for step in tracked:
-            with _uninterrupted():
+    with _ctrl_c() as came:
+        try:
+            for step in tracked:
                 for output in outputs:
                     output.add(step)
                 result.add(step)
-            progress.advance(result.speed())
-            if ended():
-                break
-    except (CaffeError, KeyboardInterrupt) as error:
-        result.stopped = error
-    finally:
-        result.elapsed = time.perf_counter() - start
-        with _uninterrupted():
+                progress.advance(result.speed())
+                if came():
+                    raise KeyboardInterrupt
+                if ended():
+                    break
+        except (CaffeError, KeyboardInterrupt) as error:
+            result.stopped = error
+        finally:
+            result.elapsed = time.perf_counter() - start
             _close(outputs, result)
     return result
 
@@ -173,24 +174,24 @@ def _close(outputs: list[Output], result: _Result) -> None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait, so that all outputs have the same frames."""
+def _ctrl_c() -> Iterator[Callable[[], bool]]:
+    """Tell whether Ctrl-C came: the first waits until all outputs have the frame, a second not."""
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield lambda: False
         return
-    came = False
+    before = signal.getsignal(signal.SIGINT)
+    presses = 0
 
     def note(*_: object) -> None:
-        nonlocal came
-        came = True
+        nonlocal presses
+        presses += 1
+        signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, note)
+    signal.signal(signal.SIGINT, note)
     try:
-        yield
+        yield lambda: presses > 0
     finally:
         signal.signal(signal.SIGINT, before)
-    if came:
-        raise KeyboardInterrupt
 
 
 def _parse_box(text: str) -> Box:

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import (
+    _global_forward_hooks_with_kwargs,
     register_module_forward_hook,
     register_module_forward_pre_hook,
 )
@@ -354,6 +355,8 @@ class Recorder(TorchFunctionMode):
         finally:
             for handle in handles:
                 handle.remove()
+                # torch forgets to, and would then warn whoever compiles a module.
+                _global_forward_hooks_with_kwargs.pop(handle.id, None)
 
     def _bridge(self, module: nn.Module, args: Any, kwargs: Any, result: Any, path: str) -> None:
         """A module whose answer no recorded call made (it has a Function of its own) is a call."""
