@@ -4,38 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import torch
-
+from torchcaffe.diagnosis.hypotheses._biases import other_biases
 from torchcaffe.diagnosis.hypotheses._registry import Proposal, State, hypothesis
 
 
 @hypothesis("conv-bias")
 def conv_bias(state: State) -> Iterator[Proposal]:
     """A convolution adds no bias, or another one than Caffe's."""
-    for part in state.of("Convolution", "Deconvolution"):
-        if len(part.blobs) < 2:
-            continue
-        weight, bias = part.blobs
-        anchor = state.anchor(part)
-        own = state.bias(anchor) if anchor is not None else None
-        op = anchor.call.op if anchor is not None else None
-        missing = torch.zeros_like(bias)
-        if own is not None and own.numel() == bias.numel() and not torch.equal(own, bias):
-            yield Proposal(
-                layers=(part.name,),
-                code=f"Your bias begins with {float(own.reshape(-1)[0]):.6g}.",
-                caffe=f"Caffe's second blob begins with {float(bias[0]):.6g}.",
-                fix="layer.bias.data.copy_(blobs[1])",
-                parts=state.swapped(part, part.with_blobs(weight, own.reshape(bias.shape))),
-                op=op,
-                cost=0.2,
-            )
-        yield Proposal(
-            layers=(part.name,),
-            code="Your convolution adds no bias.",
-            caffe=f"Caffe's adds its second blob, {float(bias[0]):.6g} for the first output.",
-            fix="nn.Conv2d(..., bias=True), its bias = blobs[1]",
-            parts=state.swapped(part, part.with_blobs(weight, missing)),
-            op=op,
-            cost=0.0 if own is None and op is not None else 1.0,
-        )
+    yield from other_biases(state, ("Convolution", "Deconvolution"), "convolution", "nn.Conv2d")
