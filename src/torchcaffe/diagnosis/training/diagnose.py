@@ -331,7 +331,7 @@ class _Diagnosing:
             with preserved(self.port, torch.float64):
                 self.runner.updates([self.trials.batch(0)], 1)
                 return bool(getattr(self.port.scheduler, "last_epoch", None) != before)
-        except Exception:
+        except Exception:  # said where the updates are compared
             return False
 
     def _same_here(self, port_moves: bool) -> None:

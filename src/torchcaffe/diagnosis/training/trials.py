@@ -114,7 +114,7 @@ class Trials:
         try:
             with preserved(self.runner.port, weights=False):
                 self.runner.updates(plain, 1)
-        except Exception:
+        except Exception:  # then the labels are not what it fails on, and its error is said
             return False
         return True
 
